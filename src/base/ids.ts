@@ -7,11 +7,37 @@ import { randomBytes } from 'node:crypto';
 const alphabet = '0123456789abcdefghjkmnpqrstvwxyz';
 
 export type IdPrefix =
-  | 'org' | 'proj' | 'team' | 'mem' | 'agt' | 'def' | 'task' | 'run' | 'step' | 'msg' | 'apr' | 'chk'
-  | 'use' | 'bud' | 'res' | 'key' | 'art' | 'wrk' | 'ses' | 'req' | 'dl' | 'sbx' | 'call' | 'int';
+  | 'org'
+  | 'proj'
+  | 'team'
+  | 'mem'
+  | 'agt'
+  | 'def'
+  | 'task'
+  | 'run'
+  | 'step'
+  | 'msg'
+  | 'apr'
+  | 'chk'
+  | 'use'
+  | 'bud'
+  | 'res'
+  | 'key'
+  | 'art'
+  | 'wrk'
+  | 'ses'
+  | 'req'
+  | 'dl'
+  | 'sbx'
+  | 'call'
+  | 'int';
 
 /** A new id, e.g. `task_01jd…`. @param now milliseconds since the epoch. */
-export function newId(prefix: IdPrefix, now: number = Date.now(), random: Uint8Array = randomBytes(10)): string {
+export function newId(
+  prefix: IdPrefix,
+  now: number = Date.now(),
+  random: Uint8Array = randomBytes(10),
+): string {
   let time = '';
   for (let i = 0, rest = now; i < 10; i++, rest = Math.floor(rest / 32)) time = alphabet[rest % 32] + time;
   let tail = '';

@@ -63,9 +63,14 @@ export class Problem extends Error {
 /** Any thrown value as a Problem; what is not one is a bug whose message stays in the log. */
 export function toProblem(error: unknown): Problem {
   if (error instanceof Problem) return error;
-  return new Problem('bug', 'internal_error', 'Something went wrong on our side. The request id finds it in the log.', {
-    cause: error,
-  });
+  return new Problem(
+    'bug',
+    'internal_error',
+    'Something went wrong on our side. The request id finds it in the log.',
+    {
+      cause: error,
+    },
+  );
 }
 
 /** The message of any thrown value, for logs. */

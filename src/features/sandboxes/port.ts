@@ -9,8 +9,18 @@
 export type Enforcement = 'enforced' | 'best_effort' | 'unsupported';
 
 export type LimitName =
-  | 'cpu' | 'memory' | 'pids' | 'wall_time' | 'disk' | 'file_size' | 'output'
-  | 'network' | 'filesystem' | 'syscalls' | 'privileges' | 'identity';
+  | 'cpu'
+  | 'memory'
+  | 'pids'
+  | 'wall_time'
+  | 'disk'
+  | 'file_size'
+  | 'output'
+  | 'network'
+  | 'filesystem'
+  | 'syscalls'
+  | 'privileges'
+  | 'identity';
 
 export interface SandboxPolicy {
   /** Cores, may be fractional. */
