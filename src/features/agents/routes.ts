@@ -1,0 +1,215 @@
+/** Routes of teams and agents. */
+import { z } from 'zod';
+import { idPattern } from '../../base/ids.ts';
+import { Problem } from '../../base/problem.ts';
+import type { Clock } from '../../base/time.ts';
+import type { Db, Reader } from '../../platform/db/db.ts';
+import { problemResponses, time } from '../../platform/http/schemas.ts';
+import type { Server } from '../../platform/http/server.ts';
+import { write } from '../../platform/http/write.ts';
+import type { Actor } from '../../platform/journal/facts.ts';
+import { actorOf } from '../identity/access.ts';
+import {
+  type Agent,
+  agentChange,
+  agentInput,
+  agentName,
+  changeAgent,
+  countOpenRuns,
+  createAgent,
+  createTeam,
+  getAgent,
+  listAgents,
+  listTeams,
+  type TeamTemplate,
+} from './agents.ts';
+
+const agentView = z
+  .object({
+    id: z.string(),
+    team_id: z.string(),
+    name: z.string(),
+    title: z.string(),
+    role: z.string(),
+    description: z.string(),
+    instructions: z.string(),
+    model: z.string(),
+    tools: z.array(z.string()),
+    max_output_tokens: z.number().int(),
+    reports_to: z.string().nullable().describe('Id of the manager.'),
+    version: z.number().int(),
+    state: z.enum(['idle', 'busy', 'draining', 'paused']),
+    open_runs: z.number().int(),
+    created_at: z.string(),
+  })
+  .meta({ id: 'Agent' });
+
+const teamView = z
+  .object({ id: z.string(), name: z.string(), template: z.string(), created_at: z.string() })
+  .meta({ id: 'Team' });
+
+function show(agent: Agent, openRuns: number): z.output<typeof agentView> {
+  const { organization_id: _o, created_by: _c, ...rest } = agent;
+  const state = agent.state === 'active' ? (openRuns > 0 ? 'busy' : 'idle') : agent.state;
+  return { ...rest, state, open_runs: openRuns, created_at: time(agent.created_at) };
+}
+
+async function showAll(db: Reader, actor: Actor, teamId?: string): Promise<z.output<typeof agentView>[]> {
+  const open = await countOpenRuns(db, actor);
+  return (await listAgents(db, actor, teamId)).map(agent => show(agent, open.get(agent.id) ?? 0));
+}
+
+export interface AgentDeps {
+  db: Db;
+  clock: Clock;
+  templates: Map<string, TeamTemplate>;
+  /** @throws Problem `model_unknown` unless `<provider>/<model>` can be served. */
+  requireModel(model: string): void;
+}
+
+export function agentRoutes(server: Server, deps: AgentDeps): void {
+  const { db, clock } = deps;
+  const now = () => new Date(clock.now());
+  const agentId = z.strictObject({ id: z.string().regex(idPattern('agt')) });
+
+  server.get(
+    '/api/v1/team-templates',
+    {
+      schema: {
+        tags: ['agents'],
+        summary: 'Templates that a team can be made from',
+        response: {
+          200: z.object({
+            items: z.array(
+              z.object({ name: z.string(), description: z.string(), agents: z.array(z.string()) }),
+            ),
+          }),
+          ...problemResponses,
+        },
+      },
+    },
+    async () => ({
+      items: [...deps.templates.values()].map(t => ({
+        name: t.name,
+        description: t.description,
+        agents: t.agents.map(a => a.name),
+      })),
+    }),
+  );
+
+  server.get(
+    '/api/v1/teams',
+    {
+      schema: {
+        tags: ['agents'],
+        summary: 'List teams',
+        response: { 200: z.object({ items: z.array(teamView) }), ...problemResponses },
+      },
+    },
+    async request => ({
+      items: (await listTeams(db, actorOf(request))).map(t => ({ ...t, created_at: time(t.created_at) })),
+    }),
+  );
+
+  server.post(
+    '/api/v1/teams',
+    {
+      config: { scope: 'admin' },
+      schema: {
+        tags: ['agents'],
+        summary: 'Make a team from a template',
+        body: z.strictObject({ name: agentName, template: z.string().max(100) }),
+        response: { 200: teamView, ...problemResponses },
+      },
+    },
+    async request => {
+      const template = deps.templates.get(request.body.template);
+      if (!template) {
+        throw new Problem(
+          'invalid',
+          'template_missing',
+          `There is no template ${request.body.template}; there are ${[...deps.templates.keys()].join(', ')}.`,
+        );
+      }
+      const actor = actorOf(request);
+      return write(db, actor, now(), request, async tx => {
+        const team = await createTeam(tx, actor, now(), request.body.name, template);
+        return { id: team.id, name: team.name, template: team.template, created_at: time(team.created_at) };
+      });
+    },
+  );
+
+  server.get(
+    '/api/v1/agents',
+    {
+      schema: {
+        tags: ['agents'],
+        summary: 'List agents',
+        querystring: z.strictObject({ team_id: z.string().regex(idPattern('team')).optional() }),
+        response: { 200: z.object({ items: z.array(agentView) }), ...problemResponses },
+      },
+    },
+    async request => ({ items: await showAll(db, actorOf(request), request.query.team_id) }),
+  );
+
+  server.get(
+    '/api/v1/agents/:id',
+    {
+      schema: {
+        tags: ['agents'],
+        summary: 'One agent',
+        params: agentId,
+        response: { 200: agentView, ...problemResponses },
+      },
+    },
+    async request => {
+      const actor = actorOf(request);
+      return show(
+        await getAgent(db, actor, request.params.id),
+        (await countOpenRuns(db, actor)).get(request.params.id) ?? 0,
+      );
+    },
+  );
+
+  server.post(
+    '/api/v1/agents',
+    {
+      config: { scope: 'admin' },
+      schema: {
+        tags: ['agents'],
+        summary: 'Add an agent to a team',
+        body: agentInput.extend({ team_id: z.string().regex(idPattern('team')) }),
+        response: { 200: agentView, ...problemResponses },
+      },
+    },
+    async request => {
+      const actor = actorOf(request);
+      const { team_id: teamId, ...input } = request.body;
+      deps.requireModel(input.model);
+      return write(db, actor, now(), request, async tx =>
+        show(await getAgent(tx, actor, await createAgent(tx, actor, now(), teamId, input)), 0),
+      );
+    },
+  );
+
+  server.patch(
+    '/api/v1/agents/:id',
+    {
+      config: { scope: 'admin' },
+      schema: {
+        tags: ['agents'],
+        summary: 'Change an agent: its next version',
+        params: agentId,
+        body: agentChange,
+        response: { 200: agentView, ...problemResponses },
+      },
+    },
+    async request => {
+      const actor = actorOf(request);
+      if (request.body.model) deps.requireModel(request.body.model);
+      return write(db, actor, now(), request, async tx =>
+        show(await changeAgent(tx, actor, now(), request.params.id, request.body), 0),
+      );
+    },
+  );
+}

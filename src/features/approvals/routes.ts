@@ -1,0 +1,123 @@
+/** Routes of approvals: the inbox, and deciding. */
+import { z } from 'zod';
+import { idPattern } from '../../base/ids.ts';
+import { Problem } from '../../base/problem.ts';
+import type { Clock } from '../../base/time.ts';
+import type { Db } from '../../platform/db/db.ts';
+import { problemResponses, time, timeOrNull } from '../../platform/http/schemas.ts';
+import type { Server } from '../../platform/http/server.ts';
+import { write } from '../../platform/http/write.ts';
+import { actorOf } from '../identity/access.ts';
+import { type Approval, decideApproval, listApprovals } from './approvals.ts';
+
+const state = z.enum(['pending', 'approved', 'rejected', 'expired', 'cancelled']);
+
+const approvalView = z
+  .object({
+    id: z.string(),
+    task_id: z.string(),
+    run_id: z.string(),
+    kind: z.enum(['question', 'tool_call']),
+    question: z.string(),
+    options: z.array(z.string()),
+    payload_hash: z.string().describe('SHA-256 of exactly what is asked for.'),
+    state,
+    answer: z.string().nullable(),
+    decided_by: z.string().nullable(),
+    created_at: z.string(),
+    expires_at: z.string(),
+    decided_at: z.string().nullable(),
+  })
+  .meta({ id: 'Approval' });
+
+const show = (a: Approval): z.output<typeof approvalView> => ({
+  id: a.id,
+  task_id: a.task_id,
+  run_id: a.run_id,
+  kind: a.kind,
+  question: a.question,
+  options: a.options,
+  payload_hash: a.payload_hash,
+  state: a.state,
+  answer: a.answer,
+  decided_by: a.decided_by,
+  created_at: time(a.created_at),
+  expires_at: time(a.expires_at),
+  decided_at: timeOrNull(a.decided_at),
+});
+
+const idParams = z.strictObject({ id: z.string().regex(idPattern('apr')) });
+
+export function approvalRoutes(server: Server, deps: { db: Db; clock: Clock }): void {
+  const { db, clock } = deps;
+  const now = () => new Date(clock.now());
+
+  server.get(
+    '/api/v1/approvals',
+    {
+      schema: {
+        tags: ['approvals'],
+        summary: 'Approvals, newest first; by default the pending ones',
+        querystring: z.strictObject({ state: state.or(z.literal('all')).default('pending') }),
+        response: { 200: z.object({ items: z.array(approvalView) }), ...problemResponses },
+      },
+    },
+    async request => {
+      const wanted = request.query.state;
+      return {
+        items: (await listApprovals(db, actorOf(request), wanted === 'all' ? undefined : wanted)).map(show),
+      };
+    },
+  );
+
+  server.get(
+    '/api/v1/approvals/:id',
+    {
+      schema: {
+        tags: ['approvals'],
+        summary: 'One approval',
+        params: idParams,
+        response: { 200: approvalView, ...problemResponses },
+      },
+    },
+    async request => {
+      const row = await db
+        .selectFrom('approvals')
+        .selectAll()
+        .where('id', '=', request.params.id)
+        .where('organization_id', '=', actorOf(request).organizationId)
+        .executeTakeFirst();
+      if (!row) throw new Problem('missing', 'approval_missing', 'There is no such approval.');
+      return show(row);
+    },
+  );
+
+  const decisions = { approve: 'approved', reject: 'rejected' } as const;
+  for (const [verb, decision] of Object.entries(decisions)) {
+    server.post(
+      `/api/v1/approvals/:id/${verb}`,
+      {
+        schema: {
+          tags: ['approvals'],
+          summary:
+            verb === 'approve' ? 'Allow it, or answer the question' : 'Refuse it; the reason is required',
+          params: idParams,
+          body: z
+            .strictObject({
+              text: z.string().max(20_000).default('').describe('The answer to a question, or the reason.'),
+            })
+            .default({ text: '' }),
+          response: { 200: approvalView, ...problemResponses },
+        },
+      },
+      async request => {
+        const actor = actorOf(request);
+        const { id } = request.params as { id: string };
+        const { text } = request.body as { text: string };
+        return write(db, actor, now(), request, async tx =>
+          show(await decideApproval(tx, actor, now(), id, { decision, text })),
+        );
+      },
+    );
+  }
+}

@@ -1,0 +1,121 @@
+/** Routes of health: alive, ready and why not, version, what `doctor` shows, and the stream of live events. */
+import { z } from 'zod';
+import { idPattern } from '../../base/ids.ts';
+import type { Db } from '../../platform/db/db.ts';
+import { problemResponses } from '../../platform/http/schemas.ts';
+import type { Server } from '../../platform/http/server.ts';
+import { streamEvents } from '../../platform/live/sse.ts';
+import type { EventTail } from '../../platform/live/tail.ts';
+import { actorOf } from '../identity/access.ts';
+import { getTask } from '../tasks/tasks.ts';
+
+/** One thing that Guildhall depends on. `required: false`: the server is ready without it, some work is not. */
+export const componentSchema = z
+  .object({
+    name: z.string(),
+    state: z.enum(['ok', 'failed']),
+    required: z.boolean(),
+    summary: z.string(),
+    fix: z.string().nullable().describe('The command or setting that mends it.'),
+  })
+  .meta({ id: 'Component' });
+export type Component = z.output<typeof componentSchema>;
+
+const health = z.object({ ready: z.boolean(), components: z.array(componentSchema) }).meta({ id: 'Health' });
+const version = z.object({
+  name: z.literal('guildhall'),
+  version: z.string(),
+  git_sha: z.string().nullable(),
+  node: z.string(),
+});
+
+export interface HealthDeps {
+  db: Db;
+  tail: EventTail;
+  version: string;
+  gitSha: string | null;
+  components(): Promise<Component[]>;
+}
+
+export function healthRoutes(server: Server, deps: HealthDeps): void {
+  const open = { public: true };
+
+  server.get(
+    '/livez',
+    {
+      config: open,
+      schema: {
+        tags: ['health'],
+        summary: 'The process answers',
+        response: { 200: z.object({ live: z.literal(true) }) },
+      },
+    },
+    async () => ({ live: true as const }),
+  );
+
+  server.get(
+    '/readyz',
+    {
+      config: open,
+      schema: {
+        tags: ['health'],
+        summary: 'All that is required works; names what does not',
+        response: { 200: health, 503: health },
+      },
+    },
+    async (_request, reply) => {
+      const components = await deps.components();
+      const ready = components.every(c => c.state === 'ok' || !c.required);
+      reply.status(ready ? 200 : 503);
+      return { ready, components };
+    },
+  );
+
+  server.get(
+    '/version',
+    { config: open, schema: { tags: ['health'], summary: 'What runs here', response: { 200: version } } },
+    async () => ({
+      name: 'guildhall' as const,
+      version: deps.version,
+      git_sha: deps.gitSha,
+      node: process.version,
+    }),
+  );
+
+  server.get('/api/v1/openapi.json', { config: open, schema: { hide: true } }, async (_request, reply) => {
+    reply.type('application/json').serializer((value: unknown) => JSON.stringify(value));
+    return server.swagger();
+  });
+
+  server.get(
+    '/api/v1/events',
+    {
+      schema: {
+        tags: ['live'],
+        summary: 'Server-sent events, as they become true',
+        description: 'Resumes after `Last-Event-ID`. With task_id: only events of the tree of that task.',
+        querystring: z.strictObject({
+          task_id: z.string().regex(idPattern('task')).optional(),
+          last_event_id: z
+            .string()
+            .max(60)
+            .optional()
+            .describe('As the header, for clients that cannot set it. `0-0` replays all.'),
+        }),
+        response: problemResponses,
+      },
+    },
+    async (request, reply) => {
+      const actor = actorOf(request);
+      const { task_id: taskId, last_event_id: fromQuery } = request.query;
+      const rootTaskId = taskId ? (await getTask(deps.db, actor, taskId)).root_task_id : null;
+      const header = request.headers['last-event-id'];
+      const lastEventId = (typeof header === 'string' ? header : fromQuery) ?? null;
+      await streamEvents(deps.db, deps.tail, request, reply, {
+        organizationId: actor.organizationId,
+        rootTaskId,
+        lastEventId,
+      });
+    },
+  );
+}

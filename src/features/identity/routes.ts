@@ -1,0 +1,203 @@
+/** Routes of identity: who am I, signing in and out, API keys. */
+import { z } from 'zod';
+import { idPattern } from '../../base/ids.ts';
+import type { Clock } from '../../base/time.ts';
+import { type Db, transact } from '../../platform/db/db.ts';
+import type { Row } from '../../platform/db/schema.ts';
+import { problemResponses, time, timeOrNull } from '../../platform/http/schemas.ts';
+import type { Server } from '../../platform/http/server.ts';
+import { write } from '../../platform/http/write.ts';
+import { actorOf, principalOf, sessionCookie } from './access.ts';
+import {
+  createApiKey,
+  createSignInLink,
+  listApiKeys,
+  revokeApiKey,
+  scopes,
+  signIn,
+  signOut,
+} from './identity.ts';
+
+const me = z
+  .object({
+    member: z.object({ id: z.string(), name: z.string(), role: z.string() }),
+    organization_id: z.string(),
+    scopes: z.array(z.enum(scopes)),
+    csrf_token: z.string().nullable().describe('Repeat it in `x-csrf-token` on writes; null for API keys.'),
+  })
+  .meta({ id: 'Me' });
+
+const apiKey = z
+  .object({
+    id: z.string(),
+    name: z.string(),
+    prefix: z.string(),
+    scopes: z.array(z.string()),
+    created_at: z.string(),
+    expires_at: z.string().nullable(),
+    revoked_at: z.string().nullable(),
+    last_used_at: z.string().nullable(),
+  })
+  .meta({ id: 'ApiKey' });
+
+const showKey = (row: Row<'api_keys'>): z.output<typeof apiKey> => ({
+  id: row.id,
+  name: row.name,
+  prefix: row.prefix,
+  scopes: row.scopes,
+  created_at: time(row.created_at),
+  expires_at: timeOrNull(row.expires_at),
+  revoked_at: timeOrNull(row.revoked_at),
+  last_used_at: timeOrNull(row.last_used_at),
+});
+
+export function identityRoutes(server: Server, deps: { db: Db; clock: Clock; https: boolean }): void {
+  const { db, clock } = deps;
+  const now = () => new Date(clock.now());
+
+  server.post(
+    '/api/v1/sign-in',
+    {
+      config: { public: true },
+      schema: {
+        tags: ['identity'],
+        summary: 'Trade the token of a one-time link for a session cookie',
+        body: z.strictObject({ token: z.string().min(1).max(200) }),
+        response: { 200: z.object({ signed_in: z.literal(true) }), ...problemResponses },
+      },
+    },
+    async (request, reply) => {
+      const session = await transact(db, tx => signIn(tx, now(), request.body.token, request.id));
+      reply.setCookie(sessionCookie, session.sessionToken, {
+        path: '/',
+        httpOnly: true,
+        sameSite: 'strict',
+        secure: deps.https,
+        expires: session.expiresAt,
+      });
+      return { signed_in: true as const };
+    },
+  );
+
+  server.post(
+    '/api/v1/sign-out',
+    {
+      schema: {
+        tags: ['identity'],
+        summary: 'End this session',
+        response: { 200: z.object({ signed_out: z.literal(true) }), ...problemResponses },
+      },
+      config: { scope: 'read' },
+    },
+    async (request, reply) => {
+      const token = request.cookies[sessionCookie];
+      if (token) await transact(db, tx => signOut(tx, actorOf(request), now(), token));
+      reply.clearCookie(sessionCookie, { path: '/' });
+      return { signed_out: true as const };
+    },
+  );
+
+  server.get(
+    '/api/v1/me',
+    {
+      schema: {
+        tags: ['identity'],
+        summary: 'Who the caller is',
+        response: { 200: me, ...problemResponses },
+      },
+    },
+    async request => {
+      const principal = principalOf(request);
+      return {
+        member: principal.member,
+        organization_id: principal.actor.organizationId,
+        scopes: principal.scopes,
+        csrf_token: principal.csrfToken,
+      };
+    },
+  );
+
+  server.post(
+    '/api/v1/sign-in-links',
+    {
+      config: { scope: 'admin' },
+      schema: {
+        tags: ['identity'],
+        summary: 'Make a one-time sign-in link for yourself',
+        response: {
+          200: z.object({
+            path: z
+              .string()
+              .describe('Open it on this server: the token is in the fragment, which is never sent.'),
+          }),
+          ...problemResponses,
+        },
+      },
+    },
+    async request => {
+      const principal = principalOf(request);
+      const token = await transact(db, tx =>
+        createSignInLink(tx, principal.actor, now(), principal.member.id),
+      );
+      return { path: `/sign-in#${token}` };
+    },
+  );
+
+  server.get(
+    '/api/v1/api-keys',
+    {
+      config: { scope: 'admin' },
+      schema: {
+        tags: ['identity'],
+        summary: 'List API keys',
+        response: { 200: z.object({ items: z.array(apiKey) }), ...problemResponses },
+      },
+    },
+    async request => ({ items: (await listApiKeys(db, actorOf(request))).map(showKey) }),
+  );
+
+  server.post(
+    '/api/v1/api-keys',
+    {
+      config: { scope: 'admin' },
+      schema: {
+        tags: ['identity'],
+        summary: 'Create an API key; it is shown this once',
+        body: z.strictObject({
+          name: z.string().min(1).max(100),
+          scopes: z.array(z.enum(scopes)).min(1).default(['read', 'write']),
+          expires_in_days: z.number().int().min(1).max(3_650).nullable().default(90),
+        }),
+        response: { 200: z.object({ id: z.string(), key: z.string() }), ...problemResponses },
+      },
+    },
+    async request => {
+      const principal = principalOf(request);
+      const { name, scopes: wanted, expires_in_days: days } = request.body;
+      const expiresAt = days === null ? null : new Date(clock.now() + days * 86_400_000);
+      const owner = { memberId: principal.member.id, scopes: principal.scopes };
+      // Not through `write`: the answer holds a secret, which must not be stored for a replay.
+      return transact(db, tx =>
+        createApiKey(tx, principal.actor, now(), owner, { name, scopes: wanted, expiresAt }),
+      );
+    },
+  );
+
+  server.delete(
+    '/api/v1/api-keys/:id',
+    {
+      config: { scope: 'admin' },
+      schema: {
+        tags: ['identity'],
+        summary: 'Revoke an API key, at once',
+        params: z.strictObject({ id: z.string().regex(idPattern('key')) }),
+        response: { 200: z.object({ revoked: z.literal(true) }), ...problemResponses },
+      },
+    },
+    async request =>
+      write(db, actorOf(request), now(), request, async tx => {
+        await revokeApiKey(tx, actorOf(request), now(), request.params.id);
+        return { revoked: true as const };
+      }),
+  );
+}

@@ -1,0 +1,64 @@
+/**
+ * The only place where connections to PostgreSQL are opened. A `Tx` can only be had from `transact`, so a function
+ * that asks for one is always inside a transaction; what it appends commits or vanishes with it.
+ */
+import { Kysely, PostgresDialect, type Transaction } from 'kysely';
+import pg from 'pg';
+import type { Tables } from './schema.ts';
+
+export type Db = Kysely<Tables>;
+export type Tx = Transaction<Tables>;
+/** Reading works in and outside a transaction. */
+export type Reader = Db | Tx;
+
+export type PoolSettings = pg.PoolConfig;
+
+const int8 = 20;
+const numeric = 1700;
+
+/** Whole numbers of 8 bytes as numbers: ours stay far below 2^53; a larger one is a bug that must not pass. */
+function parseWhole(text: string): number {
+  const value = Number(text);
+  if (!Number.isSafeInteger(value)) throw new RangeError(`${text} does not fit a number`);
+  return value;
+}
+
+const types = {
+  getTypeParser(oid: number, format?: 'text' | 'binary') {
+    if (oid === int8 && format !== 'binary') return parseWhole;
+    if (oid === numeric && format !== 'binary') return Number;
+    return pg.types.getTypeParser(oid, format as 'text');
+  },
+} as pg.CustomTypesConfig;
+
+/** A pool that survives the loss of its connections: broken ones leave it, the next query opens another. */
+export function openPool(settings: PoolSettings, onError: (error: Error) => void): pg.Pool {
+  const pool = new pg.Pool({
+    max: 20,
+    connectionTimeoutMillis: 10_000,
+    idleTimeoutMillis: 30_000,
+    keepAlive: true,
+    application_name: 'guildhall',
+    types,
+    ...settings,
+  });
+  pool.on('error', onError);
+  return pool;
+}
+
+export function openDb(pool: pg.Pool): Db {
+  return new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) });
+}
+
+/** One unit of work: everything in `work` commits together or not at all. */
+export function transact<T>(db: Db, work: (tx: Tx) => Promise<T>): Promise<T> {
+  return db.transaction().execute(work);
+}
+
+/** SQLSTATE of a database error, if it is one. Codes: https://www.postgresql.org/docs/current/errcodes-appendix.html */
+export function sqlState(error: unknown): string | null {
+  const code = (error as { code?: unknown } | null)?.code;
+  return typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code) ? code : null;
+}
+
+export const uniqueViolation = '23505';

@@ -1,0 +1,141 @@
+/**
+ * Live events: one reader per process follows the event table and hands what is new to its subscribers. It reads
+ * only rows of transactions below the oldest that is still open, so the order (xid, seq) never changes behind a
+ * reader and nothing is skipped; a client resumes with the id of the last event that it saw.
+ */
+import { sql } from 'kysely';
+import type { JsonObject } from '../../base/json.ts';
+import type { Db } from '../db/db.ts';
+
+export interface LiveEvent {
+  /** `<xid>-<seq>`: what `Last-Event-ID` carries. */
+  id: string;
+  organization_id: string;
+  type: string;
+  task_id: string | null;
+  root_task_id: string | null;
+  run_id: string | null;
+  actor: string;
+  request_id: string | null;
+  data: JsonObject;
+  created_at: string;
+}
+
+export interface Position {
+  xid: string;
+  seq: string;
+}
+
+/** Reads `Last-Event-ID`; null when it is not one of ours. */
+export function parsePosition(id: string): Position | null {
+  const match = /^(\d{1,20})-(\d{1,19})$/.exec(id);
+  return match ? { xid: match[1] as string, seq: match[2] as string } : null;
+}
+
+interface EventRow {
+  xid: string;
+  seq: string;
+  organization_id: string;
+  type: string;
+  task_id: string | null;
+  root_task_id: string | null;
+  run_id: string | null;
+  actor: string;
+  request_id: string | null;
+  data: JsonObject;
+  created_at: Date;
+}
+
+/** Up to `limit` events after a position, in order. */
+export async function readEvents(
+  db: Db,
+  after: Position,
+  limit: number,
+  organizationId?: string,
+): Promise<LiveEvent[]> {
+  const { rows } = await sql<EventRow>`
+    select xid::text as xid, seq::text as seq, organization_id, type, task_id, root_task_id, run_id, actor, request_id, data, created_at
+    from events
+    where (xid, seq) > (${after.xid}::text::xid8, ${after.seq}::bigint) and xid < pg_snapshot_xmin(pg_current_snapshot())
+      ${organizationId ? sql`and organization_id = ${organizationId}` : sql``}
+    order by events.xid, events.seq limit ${limit}`.execute(db);
+  return rows.map(({ xid, seq, created_at, ...row }) => ({
+    id: `${xid}-${seq}`,
+    ...row,
+    created_at: created_at.toISOString(),
+  }));
+}
+
+/** Where the table ends now: a new subscriber starts here. */
+export async function readEnd(db: Db): Promise<Position> {
+  const { rows } =
+    await sql<Position>`select pg_snapshot_xmin(pg_current_snapshot())::text as xid, '0' as seq`.execute(db);
+  return rows[0] as Position;
+}
+
+type Listener = (events: readonly LiveEvent[]) => void;
+
+const pageSize = 500;
+
+export class EventTail implements AsyncDisposable {
+  readonly #db: Db;
+  readonly #intervalMs: number;
+  readonly #onError: (error: unknown) => void;
+  readonly #listeners = new Set<Listener>();
+  #position: Position | null = null;
+  #timer: NodeJS.Timeout | null = null;
+  #reading: Promise<void> | null = null;
+
+  /** @param intervalMs how often the table is looked at while anybody listens. */
+  constructor(db: Db, onError: (error: unknown) => void, intervalMs = 100) {
+    this.#db = db;
+    this.#onError = onError;
+    this.#intervalMs = intervalMs;
+  }
+
+  /** Starts to hand over everything after the present end; resolves with that position once it is certain. */
+  async subscribe(listener: Listener): Promise<{ from: Position; stop: () => void }> {
+    if (this.#listeners.size === 0) this.#position = await readEnd(this.#db);
+    else await this.#read();
+    const from = this.#position as Position;
+    this.#listeners.add(listener);
+    this.#schedule();
+    return { from, stop: () => void this.#listeners.delete(listener) };
+  }
+
+  #schedule(): void {
+    if (this.#timer || this.#listeners.size === 0) return;
+    this.#timer = setTimeout(() => {
+      this.#timer = null;
+      void this.#read().finally(() => this.#schedule());
+    }, this.#intervalMs);
+  }
+
+  #read(): Promise<void> {
+    this.#reading ??= this.#readOnce().finally(() => {
+      this.#reading = null;
+    });
+    return this.#reading;
+  }
+
+  async #readOnce(): Promise<void> {
+    try {
+      for (;;) {
+        const events = await readEvents(this.#db, this.#position as Position, pageSize);
+        const last = events.at(-1);
+        if (!last) return;
+        this.#position = parsePosition(last.id);
+        for (const listener of this.#listeners) listener(events);
+        if (events.length < pageSize) return;
+      }
+    } catch (error) {
+      this.#onError(error);
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#listeners.clear();
+    if (this.#timer) clearTimeout(this.#timer);
+    await this.#reading;
+  }
+}
