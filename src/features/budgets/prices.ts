@@ -61,7 +61,7 @@ export async function ensurePublishedPrices(tx: Tx): Promise<void> {
 export async function addPrice(tx: Tx, price: Omit<Price, 'id'>): Promise<void> {
   await tx
     .insertInto('prices')
-    .values({ id: newId('bud'), ...price })
+    .values({ id: newId('prc'), ...price })
     .onConflict(oc => oc.columns(['provider', 'model', 'valid_from']).doNothing())
     .execute();
 }

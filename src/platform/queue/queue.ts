@@ -8,7 +8,6 @@ import type { Reader } from '../db/db.ts';
 export interface Jobs {
   'run.advance': { run_id: string };
   'task.review': { task_id: string };
-  'task.start': { task_id: string };
 }
 
 export type JobName = keyof Jobs;

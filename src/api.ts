@@ -1,0 +1,159 @@
+/** The API of an app: every feature's routes on one server, the page beside them, and what is ready. */
+import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import fastifyStatic from '@fastify/static';
+import swaggerUi from '@fastify/swagger-ui';
+import { sql } from 'kysely';
+import type { App } from './app.ts';
+import { messageOf, Problem } from './base/problem.ts';
+import type { Clock } from './base/time.ts';
+import { agentRoutes } from './features/agents/routes.ts';
+import { readTeamTemplates } from './features/agents/agents.ts';
+import { approvalRoutes } from './features/approvals/routes.ts';
+import { budgetRoutes } from './features/budgets/routes.ts';
+import { readDiff } from './features/checks/review.ts';
+import { type Component, healthRoutes } from './features/health/routes.ts';
+import { guard } from './features/identity/access.ts';
+import { identityRoutes } from './features/identity/routes.ts';
+import { resolveModel } from './features/models/catalog.ts';
+import { runRoutes } from './features/runs/routes.ts';
+import { inspectSource } from './features/sandboxes/source.ts';
+import { requireSandbox } from './features/sandboxes/workshop.ts';
+import { taskRoutes } from './features/tasks/routes.ts';
+import { isMigrated } from './platform/db/migrate.ts';
+import { createServer, type Server } from './platform/http/server.ts';
+import { EventTail } from './platform/live/tail.ts';
+
+export interface Api {
+  listen(): Promise<string>;
+  close(): Promise<void>;
+}
+
+const pageDirectory = join(import.meta.dirname, '../web/dist');
+
+export async function createApi(app: App, clock: Clock, version: string): Promise<Api> {
+  const { db, config, log, models, workshop } = app;
+  const https = config.publicUrl?.startsWith('https://') ?? false;
+  const server = await createServer({ log, version, https });
+  const tail = new EventTail(db, error => log.warn({ reason: messageOf(error) }, 'events could not be read'));
+  guard(server, db, clock);
+  await server.register(swaggerUi, { routePrefix: '/docs' });
+  // In a plugin of their own, so that the OpenAPI document sees every route.
+  await server.register(async routes => {
+    const scoped = routes as unknown as Server;
+    identityRoutes(scoped, { db, clock, https });
+    approvalRoutes(scoped, { db, clock });
+    budgetRoutes(scoped, { db, clock });
+    agentRoutes(scoped, { db, clock, templates: await readTeamTemplates(), requireModel: name => void resolveModel(models, name) });
+    taskRoutes(scoped, {
+      db,
+      clock,
+      inspectRepository: input => inspectSource(workshop, input),
+      requireReady: async (agentModels, needsSandbox) => {
+        for (const name of agentModels) resolveModel(models, name);
+        if (needsSandbox) await requireSandbox(workshop);
+      },
+      readDiff: (actor, task) => readDiff(db, actor, task),
+    });
+    runRoutes(scoped, { db, clock });
+    healthRoutes(scoped, { db, tail, version, gitSha: null, components: () => components(app, clock) });
+  });
+  await server.register(page => pageRoutes(page as unknown as Server));
+  return {
+    listen: async () => {
+      try {
+        return await server.listen({ host: config.host, port: config.port });
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code === 'EADDRINUSE') {
+          throw new Problem('conflict', 'port_in_use', `Port ${config.port} on ${config.host} is in use. Set PORT to another one, or stop what uses it.`, { cause: error });
+        }
+        throw new Problem('unavailable', 'address_unusable', `Cannot listen on ${config.host}:${config.port}: ${messageOf(error)}.`, { cause: error });
+      }
+    },
+    close: async () => {
+      await tail[Symbol.asyncDispose]();
+      await server.close();
+    },
+  };
+}
+
+/** The page: hashed files for ever, and its start page for every address that it has screens for. */
+async function pageRoutes(server: Server): Promise<void> {
+  if (!(await stat(join(pageDirectory, 'index.html')).catch(() => null))) return;
+  server.addHook('onRoute', route => {
+    route.config = { ...route.config, public: true };
+    route.schema = { hide: true };
+  });
+  await server.register(fastifyStatic, {
+    root: pageDirectory,
+    wildcard: false,
+    index: false,
+    setHeaders: (reply, path) => void reply.header('cache-control', path.includes('/assets/') ? 'public, max-age=31536000, immutable' : 'no-cache'),
+    prefix: '/',
+  });
+  for (const path of ['/', '/sign-in', '/tasks', '/tasks/*', '/approvals', '/approvals/*', '/agents', '/agents/*', '/system', '/system/*']) {
+    server.get(path, (_request, reply) => reply.header('cache-control', 'no-cache').sendFile('index.html'));
+  }
+}
+
+/** What Guildhall depends on, and how to mend what does not work. */
+export async function components(app: App, clock: Clock): Promise<Component[]> {
+  const found: Component[] = [await checkDatabase(app)];
+  const databaseWorks = found[0]?.state === 'ok';
+  if (databaseWorks) found.push(await checkWorkers(app, clock), await checkAgents(app));
+  found.push(await checkSandbox(app), checkModel(app), await checkPage());
+  return found;
+}
+
+async function checkDatabase(app: App): Promise<Component> {
+  const base = { name: 'database', required: true };
+  try {
+    const { rows } = await sql<{ version: string }>`select current_setting('server_version') as version`.execute(app.db);
+    if (!(await isMigrated(app.db))) return { ...base, state: 'failed', summary: 'Migrations are missing.', fix: './guildhall migrate' };
+    const kind = app.config.databaseUrl ? 'external' : 'embedded';
+    return { ...base, state: 'ok', summary: `PostgreSQL ${rows[0]?.version}, ${kind}`, fix: null };
+  } catch (error) {
+    app.log.warn({ reason: messageOf(error) }, 'database check failed');
+    return { ...base, state: 'failed', summary: 'The database does not answer.', fix: app.config.databaseUrl ? 'check DATABASE_URL and the server behind it' : 'restart Guildhall' };
+  }
+}
+
+async function checkWorkers(app: App, clock: Clock): Promise<Component> {
+  const since = new Date(clock.now() - app.config.worker.leaseMs);
+  const row = await app.db
+    .selectFrom('workers')
+    .where('state', '=', 'active')
+    .where('heartbeat_at', '>', since)
+    .select(eb => eb.fn.countAll<number>().as('count'))
+    .executeTakeFirstOrThrow();
+  const alive = Number(row.count);
+  return alive > 0
+    ? { name: 'workers', state: 'ok', required: false, summary: `${alive} alive`, fix: null }
+    : { name: 'workers', state: 'failed', required: false, summary: 'No worker is alive: tasks wait.', fix: 'node src/main.ts worker' };
+}
+
+async function checkAgents(app: App): Promise<Component> {
+  const row = await app.db.selectFrom('agents').select(eb => eb.fn.countAll<number>().as('count')).executeTakeFirstOrThrow();
+  const count = Number(row.count);
+  return { name: 'agents', required: true, state: count > 0 ? 'ok' : 'failed', summary: count > 0 ? `${count} registered` : 'No agent is registered.', fix: count > 0 ? null : 'restart Guildhall' };
+}
+
+async function checkSandbox(app: App): Promise<Component> {
+  const probe = await app.workshop.probe();
+  return { name: 'sandbox', required: false, state: probe.usable ? 'ok' : 'failed', summary: probe.summary, fix: probe.fix };
+}
+
+function checkModel(app: App): Component {
+  const base = { name: 'model', required: false };
+  try {
+    resolveModel(app.models, 'default');
+    return { ...base, state: 'ok', summary: app.models.defaultModel, fix: null };
+  } catch (error) {
+    return { ...base, state: 'failed', summary: messageOf(error), fix: 'set the variable that it names and start again' };
+  }
+}
+
+async function checkPage(): Promise<Component> {
+  const built = await stat(join(pageDirectory, 'index.html')).then(() => true, () => false);
+  return { name: 'page', required: false, state: built ? 'ok' : 'failed', summary: built ? 'built' : 'The page is not built.', fix: built ? null : 'npm run build:page' };
+}

@@ -1,0 +1,230 @@
+/**
+ * The composition root: configuration → every long-lived object, and their end in reverse order. What a process
+ * does is its roles; `all` has the three in one.
+ */
+import { readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import type { Logger } from 'pino';
+import { messageOf, Problem } from './base/problem.ts';
+import { type Clock, systemClock } from './base/time.ts';
+import type { Config } from './config.ts';
+import { createAnthropicDriver } from './drivers/models/anthropic.ts';
+import { createOpenAiCompatibleDriver } from './drivers/models/openai-compatible.ts';
+import { createOpenAiDriver } from './drivers/models/openai.ts';
+import { createScriptedDriver } from './drivers/models/scripted/driver.ts';
+import { createBwrapDriver } from './drivers/sandboxes/bwrap.ts';
+import { createOffDriver } from './drivers/sandboxes/off.ts';
+import { createTeam, findTeam, readTeamTemplates } from './features/agents/agents.ts';
+import { ensurePublishedPrices } from './features/budgets/prices.ts';
+import { reviewTask } from './features/checks/review.ts';
+import { ensureInstallation, type Installation } from './features/identity/identity.ts';
+import type { ModelCatalog } from './features/models/catalog.ts';
+import { defaultModelTimeouts, type ModelDriver } from './features/models/port.ts';
+import type { RunDeps } from './features/runs/context.ts';
+import { Sweeper } from './features/runs/sweep.ts';
+import { Worker } from './features/runs/worker.ts';
+import { defaultSandboxPolicy, type SandboxDriver, type SandboxProbe } from './features/sandboxes/port.ts';
+import type { Workshop } from './features/sandboxes/workshop.ts';
+import { createApi } from './api.ts';
+import { type Db, openDb, openPool, type PoolSettings, transact } from './platform/db/db.ts';
+import { isMigrated, migrate } from './platform/db/migrate.ts';
+import { type EmbeddedPostgres, startEmbeddedPostgres } from './platform/embedded/postgres.ts';
+
+export type Role = 'api' | 'worker' | 'sweeper';
+export const version: string = JSON.parse(readFileSync(join(import.meta.dirname, '../package.json'), 'utf8')).version;
+
+export interface App extends AsyncDisposable {
+  config: Config;
+  log: Logger;
+  db: Db;
+  workshop: Workshop;
+  models: ModelCatalog;
+  installation: Installation;
+  /** Where the API listens; null without that role. */
+  url: string | null;
+  worker: Worker | null;
+  /** Stops taking work, lets steps end, gives runs back, closes everything. */
+  close(): Promise<void>;
+}
+
+export interface AppOptions {
+  config: Config;
+  roles: readonly Role[];
+  log: Logger;
+  clock?: Clock;
+  /** Progress for people, one short sentence each. */
+  tell?: (sentence: string) => void;
+  /** Use these connections rather than DATABASE_URL or the embedded server: for tests. */
+  database?: { owner: PoolSettings; app: PoolSettings };
+  /** Drivers for tests of other drivers; default: by the configuration. */
+  modelDrivers?: ModelDriver[];
+  sandboxDriver?: SandboxDriver;
+}
+
+const drainMs = 10_000;
+const sweepIntervalMs = 1_000;
+
+export async function createApp(options: AppOptions): Promise<App> {
+  const { config, roles, log } = options;
+  const clock = options.clock ?? systemClock;
+  const disposers: (() => Promise<unknown>)[] = [];
+  let closing: Promise<void> | null = null;
+  const close = (): Promise<void> => {
+    closing ??= (async () => {
+      for (const dispose of disposers.reverse()) {
+        await dispose().catch(error => log.error({ err: error }, 'could not close'));
+      }
+    })();
+    return closing;
+  };
+  try {
+    const database = await openDatabase(options, disposers);
+    const pool = openPool(database.app, error => log.warn({ reason: error.message }, 'a database connection was lost'));
+    disposers.push(() => pool.end());
+    const db = openDb(pool);
+    await prepareDatabase(options, database, db);
+    const now = () => new Date(clock.now());
+    const installation = await transact(db, tx => prepareInstallation(tx, now()));
+    const models = createModels(options, disposers);
+    const workshop = await createWorkshop(options);
+    const runDeps: RunDeps = { db, clock, random: Math.random, log, models, workshop };
+    const app: App = { config, log, db, workshop, models, installation, url: null, worker: null, close, [Symbol.asyncDispose]: close };
+    if (roles.includes('worker')) {
+      const worker = new Worker(runDeps, {
+        pool,
+        concurrency: config.worker.concurrency,
+        leaseMs: config.worker.leaseMs,
+        drainMs,
+        handlers: { 'task.review': ({ task_id }, signal) => reviewTask({ db, clock, log, workshop }, task_id, signal) },
+      });
+      await worker.start();
+      disposers.push(() => worker.drain());
+      app.worker = worker;
+    }
+    if (roles.includes('sweeper')) {
+      const sweeper = new Sweeper({ db, clock, log, leaseMs: config.worker.leaseMs }, sweepIntervalMs);
+      sweeper.start();
+      disposers.push(() => sweeper[Symbol.asyncDispose]());
+    }
+    if (roles.includes('api')) {
+      const api = await createApi(app, clock, version);
+      disposers.push(() => api.close());
+      app.url = await api.listen();
+    }
+    return app;
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+interface Database {
+  owner: PoolSettings;
+  app: PoolSettings;
+  /** Role that the application connects as when it does not own the tables. */
+  appRole: string | null;
+  /** Whether starting may migrate: an embedded or a test database has nobody else to do it. */
+  mayMigrate: boolean;
+}
+
+async function openDatabase(options: AppOptions, disposers: (() => Promise<unknown>)[]): Promise<Database> {
+  const { config, log } = options;
+  if (options.database) return { ...options.database, appRole: String(options.database.app.user ?? ''), mayMigrate: false };
+  if (config.databaseUrl) {
+    const settings = { connectionString: config.databaseUrl };
+    return { owner: settings, app: settings, appRole: null, mayMigrate: options.roles.includes('api') && options.roles.includes('worker') };
+  }
+  const embedded: EmbeddedPostgres = await startEmbeddedPostgres({
+    dataDir: config.dataDir,
+    log: ({ level, msg, ...facts }) => log[level](facts, msg),
+  });
+  disposers.push(() => embedded.stop());
+  return { owner: { ...embedded.owner }, app: { ...embedded.app }, appRole: embedded.app.user, mayMigrate: true };
+}
+
+/** Applies migrations where that is this process's business; otherwise they must be there. */
+async function prepareDatabase(options: AppOptions, database: Database, db: Db): Promise<void> {
+  if (database.mayMigrate) {
+    await migrateDatabase(options.log, database.owner, database.appRole);
+    return;
+  }
+  let migrated: boolean;
+  try {
+    migrated = await isMigrated(db);
+  } catch (error) {
+    throw new Problem('unavailable', 'database_unreachable', `The database cannot be reached: ${messageOf(error)}.`, { cause: error });
+  }
+  if (!migrated) {
+    throw new Problem('unavailable', 'migrations_missing', 'The database is not up to date. Run `guildhall migrate` once, as the role that owns the tables.');
+  }
+}
+
+/** @returns names of the migrations applied. */
+export async function migrateDatabase(log: Logger, owner: PoolSettings, appRole: string | null): Promise<string[]> {
+  const pool = openPool({ ...owner, max: 4 }, error => log.warn({ reason: error.message }, 'a database connection was lost'));
+  try {
+    const applied = await migrate(openDb(pool), pool, appRole);
+    if (applied.length > 0) log.info({ applied }, 'migrated');
+    return applied;
+  } catch (error) {
+    if (error instanceof Problem) throw error;
+    throw new Problem('unavailable', 'database_unreachable', `The database cannot be reached: ${messageOf(error)}.`, { cause: error });
+  } finally {
+    await pool.end();
+  }
+}
+
+async function prepareInstallation(tx: Parameters<typeof ensureInstallation>[0], now: Date): Promise<Installation> {
+  const installation = await ensureInstallation(tx, now);
+  await ensurePublishedPrices(tx);
+  const actor = { id: 'system', organizationId: installation.organizationId, requestId: 'installation' };
+  const template = (await readTeamTemplates()).get('software-team');
+  if (template && !(await findTeam(tx, actor, template.name))) await createTeam(tx, actor, now, template.name, template);
+  return installation;
+}
+
+function createModels(options: AppOptions, disposers: (() => Promise<unknown>)[]): ModelCatalog {
+  const { config } = options;
+  const drivers = options.modelDrivers ?? configuredDrivers(config);
+  for (const driver of drivers) disposers.push(() => driver.close());
+  return {
+    drivers: new Map(drivers.map(driver => [driver.provider, driver])),
+    defaultModel: config.defaultModel,
+    timeouts: { ...defaultModelTimeouts, total: config.models.totalTimeoutMs },
+  };
+}
+
+function configuredDrivers(config: Config): ModelDriver[] {
+  const { anthropic, openai, compatible } = config.models;
+  const drivers: ModelDriver[] = [createScriptedDriver()];
+  if (anthropic.apiKey) drivers.push(createAnthropicDriver({ apiKey: anthropic.apiKey, baseUrl: anthropic.baseUrl ?? undefined }));
+  if (openai.apiKey && !compatible.baseUrl) drivers.push(createOpenAiDriver({ apiKey: openai.apiKey }));
+  if (compatible.baseUrl) drivers.push(createOpenAiCompatibleDriver({ baseUrl: compatible.baseUrl, apiKey: compatible.apiKey }));
+  return drivers;
+}
+
+const probeLifeMs = { usable: 600_000, unusable: 15_000 };
+
+async function createWorkshop(options: AppOptions): Promise<Workshop> {
+  const { config, log } = options;
+  const driver = options.sandboxDriver ?? (config.sandbox.driver === 'off' ? createOffDriver() : await bwrap(config, log));
+  let known: { probe: SandboxProbe; at: number } | null = null;
+  const probe = async (): Promise<SandboxProbe> => {
+    const life = known?.probe.usable ? probeLifeMs.usable : probeLifeMs.unusable;
+    if (!known || Date.now() - known.at > life) known = { probe: await driver.probe(), at: Date.now() };
+    return known.probe;
+  };
+  return { dataDir: config.dataDir, driver, policy: defaultSandboxPolicy, hosts: config.repositories.hosts, allowLocal: config.repositories.allowLocal, probe };
+}
+
+async function bwrap(config: Config, log: Logger): Promise<SandboxDriver> {
+  return createBwrapDriver({
+    stateDir: join(config.dataDir, 'sandboxes'),
+    uidBase: config.sandbox.uidBase,
+    toolchainPaths: config.sandbox.toolchainPaths,
+    nodeBinary: process.execPath,
+    log: facts => log.debug(facts, 'sandbox'),
+  });
+}
+
+export const rootDirectory: string = dirname(import.meta.dirname);

@@ -1,0 +1,39 @@
+/** No sandbox: whatever needs one is refused. Chosen by GUILDHALL_SANDBOX=off; nothing ever runs unsandboxed. */
+import { rm } from 'node:fs/promises';
+import { Problem } from '../../base/problem.ts';
+import type { Enforcement, LimitName, SandboxDriver } from '../../features/sandboxes/port.ts';
+
+const names: LimitName[] = [
+  'cpu',
+  'memory',
+  'pids',
+  'wall_time',
+  'disk',
+  'file_size',
+  'output',
+  'network',
+  'filesystem',
+  'syscalls',
+  'privileges',
+  'identity',
+];
+
+export function createOffDriver(): SandboxDriver {
+  const summary = 'Sandboxes are switched off (GUILDHALL_SANDBOX=off): tasks that run commands are refused.';
+  const fix = 'unset GUILDHALL_SANDBOX and start again';
+  const refuse = () =>
+    Promise.reject(new Problem('unavailable', 'sandbox_unavailable', summary, { detail: { fix } }));
+  return {
+    kind: 'off',
+    probe: async () => ({
+      usable: false,
+      summary,
+      fix,
+      limits: Object.fromEntries(names.map(name => [name, 'unsupported'])) as Record<LimitName, Enforcement>,
+    }),
+    create: refuse,
+    prepareDirectory: refuse,
+    removeDirectory: path => rm(path, { recursive: true, force: true }),
+    reconcile: async () => ({ removed: [] }),
+  };
+}

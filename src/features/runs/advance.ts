@@ -1,0 +1,241 @@
+/**
+ * Advancing a run: claim it, read its journal, and go on where the journal ends, until it waits, ends, or has to be
+ * given back. Nothing is kept in memory that the journal does not hold, so any worker can go on after any other.
+ */
+import { sql } from 'kysely';
+import { messageOf, Problem, toProblem } from '../../base/problem.ts';
+import { backoffMs } from '../../base/backoff.ts';
+import { transact } from '../../platform/db/db.ts';
+import { enqueue } from '../../platform/queue/queue.ts';
+import { getAgentVersion } from '../agents/agents.ts';
+import { resolveModel } from '../models/catalog.ts';
+import { getTask } from '../tasks/tasks.ts';
+import { isEnded } from '../tasks/task-states.ts';
+import { type Activity, nextSeq, nowOf, type RunDeps } from './context.ts';
+import { fail } from './ending.ts';
+import { commitStep, readSteps, stepKey } from './journal.ts';
+import { claimRun, type Lease, LeaseLost, markTaskRunning, releaseRun, requireLease, suspendRun } from './lease.ts';
+import { callModel } from './model-step.ts';
+import { composeOpening } from './prompt.ts';
+import { callTool } from './tool-step.ts';
+import { readTranscript, type Step } from './transcript.ts';
+
+/** Times that an agent is told to use its tools before its run is given up. */
+const maxIdleTurns = 3;
+/** Failures of our own parts in a row (sandbox, database …) before a run becomes a dead letter. */
+const maxFailures = 5;
+const failureBackoff = { baseMs: 1_000, capMs: 60_000 };
+
+export interface Holder {
+  workerId: string;
+  leaseMs: number;
+  /** Registers the lease so that heartbeats renew it. */
+  hold(lease: Lease): { signal: AbortSignal; stopAtStep: Activity['stopAtStep']; release: () => void };
+}
+
+/** Handles one `run.advance` job. Returns when the run needs nothing more from this worker now. */
+export async function advanceRun(deps: RunDeps, holder: Holder, runId: string): Promise<void> {
+  const lease = await claimRun(deps.db, holder.workerId, nowOf(deps), holder.leaseMs, runId);
+  if (!lease) return;
+  const log = { run_id: runId, task_id: lease.taskId, request_id: lease.actor.requestId };
+  const held = holder.hold(lease);
+  let activity: Activity | null = null;
+  try {
+    activity = await openActivity(deps, lease, held.signal, held.stopAtStep);
+    await loop(activity);
+  } catch (error) {
+    if (error instanceof LeaseLost || held.signal.aborted) {
+      deps.log.info({ ...log, reason: messageOf(held.signal.aborted ? held.signal.reason : error) }, 'run left to others');
+      await transact(deps.db, tx => giveBack(tx, lease));
+      return;
+    }
+    deps.log.error({ ...log, err: error }, 'run could not be advanced');
+    await recordFailure(deps, lease, error);
+  } finally {
+    held.release();
+    await activity?.sandbox?.destroy();
+  }
+}
+
+async function openActivity(deps: RunDeps, lease: Lease, signal: AbortSignal, stopAtStep: Activity['stopAtStep']): Promise<Activity> {
+  const { db } = deps;
+  await markTaskRunning(db, lease, nowOf(deps));
+  const run = await db.selectFrom('runs').selectAll().where('id', '=', lease.runId).executeTakeFirstOrThrow();
+  const task = await getTask(db, lease.actor, lease.taskId);
+  const root = await db.selectFrom('tasks').select('sequence').where('id', '=', task.root_task_id).executeTakeFirstOrThrow();
+  const agent = await getAgentVersion(db, lease.actor, run.agent_id, run.agent_version);
+  const model = await resolveOrFail(deps, lease, run.model);
+  const steps: Step[] = await readSteps(db, lease.runId);
+  return {
+    deps,
+    lease,
+    task,
+    tree: { id: task.id, root_task_id: task.root_task_id, source: task.source, base_commit: task.base_commit, identity: root.sequence },
+    agent,
+    model,
+    signal,
+    stopAtStep,
+    steps,
+    transcript: readTranscript(steps),
+    turnCount: run.turn_count,
+    held: null,
+    sandbox: null,
+  };
+}
+
+async function resolveOrFail(deps: RunDeps, lease: Lease, name: string) {
+  try {
+    return resolveModel(deps.models, name);
+  } catch (error) {
+    const problem = toProblem(error);
+    const task = await getTask(deps.db, lease.actor, lease.taskId);
+    await transact(deps.db, async tx => {
+      await requireLease(tx, lease);
+      await fail(tx, lease, nowOf(deps), task, { state: 'dead_letter', code: problem.code, reason: problem.message });
+    });
+    throw new LeaseLost(lease);
+  }
+}
+
+async function loop(activity: Activity): Promise<void> {
+  const { deps, lease } = activity;
+  for (;;) {
+    activity.signal.throwIfAborted();
+    activity.transcript = readTranscript(activity.steps);
+    const stop = activity.stopAtStep();
+    if (stop) return pauseOrGiveBack(activity, stop);
+    if (activity.steps.length === 0) {
+      const opening = await composeOpening(deps.db, lease.actor, activity.task, activity.agent);
+      await notice(activity, opening.text, { system: opening.system });
+      continue;
+    }
+    if (activity.transcript.pending.length > 0) {
+      if ((await callTools(activity)) === 'stopped') return;
+      continue;
+    }
+    if (activity.transcript.idle) {
+      if (activity.transcript.idleTurns > maxIdleTurns) return giveUp(activity, 'no_progress', 'The agent answered without using a tool, again and again.');
+      await notice(activity, '[notice] You act only through tools. Go on with the next tool call, or end with submit_result.');
+      continue;
+    }
+    if (activity.turnCount >= activity.task.max_turns) {
+      return giveUp(activity, 'turn_limit', `The agent used all ${activity.task.max_turns} turns without handing in a result.`);
+    }
+    if (await deliverMessages(activity)) continue;
+    if ((await callModel(activity)) === 'stopped') return;
+  }
+}
+
+/** Calls the tools of a turn in order. What waits for others does not hold up what does not. */
+async function callTools(activity: Activity): Promise<'went_on' | 'stopped'> {
+  const waiting: string[] = [];
+  let question: string | null = null;
+  for (const call of activity.transcript.pending) {
+    activity.signal.throwIfAborted();
+    if (activity.stopAtStep()) return 'went_on';
+    const result = await callTool(activity, call);
+    if (result === 'stopped') return 'stopped';
+    if (result === 'waiting') {
+      waiting.push(call.id);
+      if (call.name === 'ask_human') question = call.id;
+    }
+    activity.transcript = { ...activity.transcript, pending: activity.transcript.pending.filter(other => other !== call || result === 'waiting') };
+  }
+  return waiting.length === 0 ? 'went_on' : waitForOthers(activity, waiting, question);
+}
+
+/** Suspends until a child ends or a question is answered, unless that has happened in the meantime. */
+async function waitForOthers(activity: Activity, callIds: string[], question: string | null): Promise<'went_on' | 'stopped'> {
+  const { deps, lease } = activity;
+  return transact(deps.db, async tx => {
+    await requireLease(tx, lease);
+    const children = await tx
+      .selectFrom('tasks')
+      .select(['parent_call_id', 'state'])
+      .where('parent_run_id', '=', lease.runId)
+      .where('parent_call_id', 'in', callIds)
+      .execute();
+    const approvals = await tx.selectFrom('approvals').select(['id', 'state']).where('run_id', '=', lease.runId).where('call_id', 'in', callIds).execute();
+    if (children.some(child => isEnded(child.state)) || approvals.some(approval => approval.state !== 'pending')) return 'went_on';
+    const asked = approvals[0];
+    if (question && asked) {
+      await suspendRun(tx, lease, nowOf(deps), { kind: 'approval', approval_id: asked.id, question: true }, 'Waits for an answer.', null);
+    } else {
+      await suspendRun(tx, lease, nowOf(deps), { kind: 'children', call_ids: callIds }, null, null);
+    }
+    return 'stopped';
+  });
+}
+
+/** Text that the agent is shown as a user message. */
+async function notice(activity: Activity, text: string, more: { system?: string } = {}): Promise<void> {
+  const { deps, lease } = activity;
+  const step: Step = { seq: nextSeq(activity), kind: 'notice', name: 'notice', call_id: null, outcome: 'ok', data: { text, ...more } };
+  await commitStep(deps.db, lease, nowOf(deps), { ...step, idempotencyKey: stepKey(lease.runId, step.seq), startedAt: nowOf(deps) });
+  activity.steps.push(step);
+}
+
+/** Shows the agent what colleagues wrote to it about this tree of tasks. */
+async function deliverMessages(activity: Activity): Promise<boolean> {
+  const { deps, lease, agent, task } = activity;
+  const unread = await deps.db
+    .selectFrom('messages as m')
+    .innerJoin('tasks as t', 't.id', 'm.task_id')
+    .where('m.recipient_agent_id', '=', agent.id)
+    .where('m.read_at', 'is', null)
+    .where('t.root_task_id', '=', task.root_task_id)
+    .select(['m.id', 'm.sender', 'm.subject', 'm.body'])
+    .orderBy('m.id')
+    .limit(20)
+    .execute();
+  if (unread.length === 0) return false;
+  const text = unread.map(m => `[message from ${m.sender}]${m.subject ? ` ${m.subject}` : ''}\n${m.body}`).join('\n\n');
+  const now = nowOf(deps);
+  const step: Step = { seq: nextSeq(activity), kind: 'notice', name: 'message', call_id: null, outcome: 'ok', data: { text } };
+  await transact(deps.db, async tx => {
+    await commitStep(tx, lease, now, { ...step, idempotencyKey: stepKey(lease.runId, step.seq), startedAt: now });
+    await tx.updateTable('messages').set({ read_at: now }).where('id', 'in', unread.map(m => m.id)).execute();
+  });
+  activity.steps.push(step);
+  return true;
+}
+
+async function giveUp(activity: Activity, code: string, reason: string): Promise<void> {
+  const { deps, lease } = activity;
+  await transact(deps.db, async tx => {
+    await requireLease(tx, lease);
+    await fail(tx, lease, nowOf(deps), activity.task, { state: 'failed', code, reason });
+  });
+}
+
+async function pauseOrGiveBack(activity: Activity, why: 'drain' | 'pause'): Promise<void> {
+  const { deps, lease } = activity;
+  await transact(deps.db, async tx => {
+    if (why === 'drain') return giveBack(tx, lease);
+    await releaseRun(tx, lease);
+  });
+}
+
+/** The run goes back to the queue, if it is still ours, and somebody is told to look. */
+async function giveBack(tx: Parameters<typeof releaseRun>[0], lease: Lease): Promise<void> {
+  if (await releaseRun(tx, lease)) await enqueue(tx, 'run.advance', { run_id: lease.runId });
+}
+
+/** Our own parts failed: try again later, and after some times leave it to people. */
+async function recordFailure(deps: RunDeps, lease: Lease, error: unknown): Promise<void> {
+  const now = nowOf(deps);
+  const problem = toProblem(error);
+  await transact(deps.db, async tx => {
+    const { rows } = await sql<{ failure_count: number }>`update runs set failure_count = failure_count + 1
+      where id = ${lease.runId} and fencing_token = ${lease.fencingToken} and state = 'running' returning failure_count`.execute(tx);
+    const failures = rows[0]?.failure_count;
+    if (failures === undefined) return;
+    const task = await getTask(tx, lease.actor, lease.taskId);
+    if (failures >= maxFailures || (problem instanceof Problem && problem.kind === 'invalid')) {
+      return fail(tx, lease, now, task, { state: 'dead_letter', code: problem.code, reason: problem.message });
+    }
+    const wakeAt = new Date(now.getTime() + backoffMs(failures, failureBackoff, deps.random()));
+    await suspendRun(tx, lease, now, { kind: 'time' }, problem.message, wakeAt);
+    await enqueue(tx, 'run.advance', { run_id: lease.runId }, { runAt: wakeAt });
+  });
+}

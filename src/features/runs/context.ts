@@ -1,0 +1,51 @@
+/** What advancing a run needs of the world, and what one activity of a worker knows of the run it advances. */
+import type { Clock } from '../../base/time.ts';
+import type { Db } from '../../platform/db/db.ts';
+import type { Agent } from '../agents/agents.ts';
+import type { ModelCatalog, ResolvedModel } from '../models/catalog.ts';
+import type { Sandbox } from '../sandboxes/port.ts';
+import type { TreeTask } from '../sandboxes/workspaces.ts';
+import type { Workshop } from '../sandboxes/workshop.ts';
+import type { Task } from '../tasks/tasks.ts';
+import type { Lease } from './lease.ts';
+import type { Step, Transcript } from './transcript.ts';
+
+export interface Log {
+  debug(facts: object, message: string): void;
+  info(facts: object, message: string): void;
+  warn(facts: object, message: string): void;
+  error(facts: object, message: string): void;
+}
+
+export interface RunDeps {
+  db: Db;
+  clock: Clock;
+  random: () => number;
+  log: Log;
+  models: ModelCatalog;
+  workshop: Workshop;
+}
+
+/** One stretch of work on a run, from the claim to the next wait or the end. */
+export interface Activity {
+  deps: RunDeps;
+  lease: Lease;
+  task: Task;
+  tree: TreeTask;
+  agent: Agent;
+  model: ResolvedModel;
+  /** Aborted when the lease is lost, the task is cancelled, or the worker has to go now. */
+  signal: AbortSignal;
+  /** Whether to stop at the next step: the worker drains, or the task was paused. */
+  stopAtStep: () => 'drain' | 'pause' | null;
+  steps: Step[];
+  transcript: Transcript;
+  turnCount: number;
+  /** Micro-dollars held for the coming model call, when a step already reserved them. */
+  held: number | null;
+  /** Opened when the first tool needs it. */
+  sandbox: Sandbox | null;
+}
+
+export const nowOf = (deps: { clock: Clock }): Date => new Date(deps.clock.now());
+export const nextSeq = (activity: Activity): number => activity.steps.length;

@@ -1,0 +1,111 @@
+/**
+ * Leases: a worker's time-limited claim on a run. Claiming raises the fencing token; every later write for the run
+ * names the token it holds, and the database refuses one that is not the newest. So a worker that was frozen or
+ * cut off can go on computing, but nothing it writes counts.
+ */
+import { sql } from 'kysely';
+import type { Db, Reader, Tx } from '../../platform/db/db.ts';
+import type { Row, RunWait, TaskWait } from '../../platform/db/schema.ts';
+import { type Actor, appendEvent, type Subject } from '../../platform/journal/facts.ts';
+
+export interface Lease {
+  runId: string;
+  taskId: string;
+  rootTaskId: string;
+  fencingToken: number;
+  workerId: string;
+  /** The agent that acts in this run. */
+  actor: Actor;
+}
+
+/** A write was refused because somebody else holds the run now. Never shown to people: the holder goes on. */
+export class LeaseLost extends Error {
+  override readonly name = 'LeaseLost';
+  constructor(lease: Lease) {
+    super(`the lease on ${lease.runId} with token ${lease.fencingToken} is gone`);
+  }
+}
+
+export const subjectOf = (lease: Lease): Subject => ({ task_id: lease.taskId, root_task_id: lease.rootTaskId, run_id: lease.runId });
+
+/** States in which a run may be claimed; `running` only when its lease ran out. */
+export async function claimRun(db: Db, workerId: string, now: Date, leaseMs: number, runId: string): Promise<Lease | null> {
+  const { rows } = await sql<Pick<Row<'runs'>, 'task_id' | 'agent_id' | 'organization_id' | 'request_id' | 'fencing_token'> & { root_task_id: string }>`
+    update runs set state = 'running', worker_id = ${workerId}, lease_until = ${new Date(now.getTime() + leaseMs)}, waiting_on = null,
+      wake_at = null, stop_requested = null, fencing_token = fencing_token + 1, started_at = coalesce(runs.started_at, ${now})
+    from tasks t
+    where runs.id = ${runId} and t.id = runs.task_id and t.state in ('queued', 'running', 'waiting')
+      and (runs.state in ('queued', 'lost') or (runs.state = 'waiting' and (runs.wake_at is null or runs.wake_at <= ${now}))
+        or (runs.state = 'running' and runs.lease_until < ${now}))
+    returning runs.task_id, runs.agent_id, runs.organization_id, runs.request_id, runs.fencing_token, t.root_task_id`.execute(db);
+  const row = rows[0];
+  if (!row) return null;
+  return {
+    runId,
+    taskId: row.task_id,
+    rootTaskId: row.root_task_id,
+    fencingToken: row.fencing_token,
+    workerId,
+    actor: { id: `agent:${row.agent_id}`, organizationId: row.organization_id, requestId: row.request_id },
+  };
+}
+
+/** Locks the run for the transaction. @throws LeaseLost when the token is no longer the newest. */
+export async function requireLease(tx: Tx, lease: Lease): Promise<void> {
+  const { rows } = await sql`select 1 from runs where id = ${lease.runId} and fencing_token = ${lease.fencingToken} and state = 'running' for update`.execute(tx);
+  if (rows.length === 0) throw new LeaseLost(lease);
+}
+
+const taskWaits: Record<RunWait['kind'], (wait: RunWait) => TaskWait> = {
+  children: () => 'children',
+  approval: wait => (wait.kind === 'approval' && wait.question ? 'input' : 'approval'),
+  budget: () => 'budget',
+  time: () => 'time',
+  paused: () => 'time',
+};
+
+/** Lets go of a run that has to wait. Call `requireLease` first and check the condition again under its lock. */
+export async function suspendRun(tx: Tx, lease: Lease, now: Date, wait: RunWait, reason: string | null, wakeAt: Date | null): Promise<void> {
+  await tx
+    .updateTable('runs')
+    .set({ state: 'waiting', waiting_on: JSON.stringify(wait), state_reason: reason, wake_at: wakeAt, worker_id: null, lease_until: null })
+    .where('id', '=', lease.runId)
+    .where('fencing_token', '=', lease.fencingToken)
+    .execute();
+  const waitingOn = taskWaits[wait.kind](wait);
+  const moved = await tx
+    .updateTable('tasks')
+    .set(eb => ({ state: 'waiting', waiting_on: waitingOn, state_reason: reason, updated_at: now, version: eb('version', '+', 1) }))
+    .where('id', '=', lease.taskId)
+    .where('state', 'in', ['running', 'waiting', 'queued'])
+    .returning('id')
+    .executeTakeFirst();
+  if (moved) await appendEvent(tx, lease.actor, now, 'task.waiting', subjectOf(lease), { waiting_on: waitingOn, reason });
+  await appendEvent(tx, lease.actor, now, 'run.waiting', subjectOf(lease), { kind: wait.kind, reason });
+}
+
+/** Gives a run back unfinished, for another worker: at a drain, and when its task was paused. */
+export async function releaseRun(tx: Tx, lease: Lease): Promise<boolean> {
+  const row = await tx
+    .updateTable('runs')
+    .set({ state: 'queued', worker_id: null, lease_until: null })
+    .where('id', '=', lease.runId)
+    .where('fencing_token', '=', lease.fencingToken)
+    .where('state', '=', 'running')
+    .returning('id')
+    .executeTakeFirst();
+  return row !== undefined;
+}
+
+/** The task is under way again. Does nothing when it is already. */
+export async function markTaskRunning(db: Reader, lease: Lease, now: Date): Promise<void> {
+  const subject = subjectOf(lease);
+  await sql`
+    with moved as (
+      update tasks set state = 'running', waiting_on = null, state_reason = null, version = version + 1, updated_at = ${now},
+        started_at = coalesce(started_at, ${now})
+      where id = ${lease.taskId} and state in ('queued', 'waiting') returning id)
+    insert into events (organization_id, type, task_id, root_task_id, run_id, actor, request_id, data, created_at)
+    select ${lease.actor.organizationId}, 'task.running', id, ${subject.root_task_id ?? null}, ${lease.runId}, ${lease.actor.id}, ${lease.actor.requestId}, '{}', ${now}::timestamptz
+    from moved`.execute(db);
+}

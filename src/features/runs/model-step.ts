@@ -1,0 +1,194 @@
+/**
+ * A turn's model call: reserve → call → settle. The reservation is made with the step before, or here when there
+ * is none; it bounds what the call may generate. A call that does not fit is not made: the run waits for money.
+ */
+import { Problem } from '../../base/problem.ts';
+import { backoffMs } from '../../base/backoff.ts';
+import { transact } from '../../platform/db/db.ts';
+import type { Json, JsonObject } from '../../base/json.ts';
+import { appendEvent } from '../../platform/journal/facts.ts';
+import { enqueue } from '../../platform/queue/queue.ts';
+import { budgetChain, type Hold, reserve, settle } from '../budgets/budgets.ts';
+import { costOf, dearestInputCost, findPrice, type Price } from '../budgets/prices.ts';
+import type { ModelFailed, ModelRequest, ModelSuccess, ModelTool } from '../models/port.ts';
+import { type Activity, nextSeq, nowOf } from './context.ts';
+import { commitStep, stepKey } from './journal.ts';
+import { requireLease, subjectOf, suspendRun } from './lease.ts';
+import { fail } from './ending.ts';
+import { toolsFor } from './tool-list.ts';
+
+/** Retries of a failing call before it becomes a dead letter. */
+export const maxModelRetries = 3;
+const retryBackoff = { baseMs: 2_000, capMs: 60_000 };
+/** Fewer tokens than this to answer with are not worth a call. */
+const leastOutputTokens = 256;
+/**
+ * Bytes per token, on the safe side: prose and code have 3 to 4 bytes a token, so a prompt is taken for up to
+ * twice of what it really counts, and the difference is released when the call settles.
+ */
+const bytesPerToken = 2;
+
+interface Estimate {
+  inputTokens: number;
+  price: Price | null;
+  budgetIds: string[];
+}
+
+async function estimate(activity: Activity, addedBytes = 0): Promise<Estimate> {
+  const { deps, model } = activity;
+  const tools = Buffer.byteLength(JSON.stringify(toolsFor(activity)));
+  const price = await findPrice(deps.db, model.provider, model.model, nowOf(deps));
+  const budgetIds = await budgetChain(deps.db, activity.task.id);
+  return { inputTokens: Math.ceil((activity.transcript.bytes + addedBytes + tools) / bytesPerToken), price, budgetIds };
+}
+
+function holdFor(activity: Activity, seq: number, e: Estimate): Hold {
+  const input = e.price ? dearestInputCost(e.price, e.inputTokens) : 0;
+  const output = (tokens: number) => (e.price ? Math.ceil((tokens * e.price.output_micros) / 1_000_000) : 0);
+  const limit = activity.agent.max_output_tokens;
+  return {
+    key: stepKey(activity.lease.runId, seq),
+    runId: activity.lease.runId,
+    taskId: activity.task.id,
+    budgetIds: e.budgetIds,
+    wantedMicros: input + output(limit),
+    minimumMicros: input + output(Math.min(limit, leastOutputTokens)),
+  };
+}
+
+/** The reservation that a step makes for the model call after it. @param addedBytes what the step adds to the prompt. */
+export async function holdAfter(activity: Activity, addedBytes: number): Promise<Hold | undefined> {
+  const e = await estimate(activity, addedBytes);
+  if (e.budgetIds.length > 0 && !e.price) return undefined;
+  return holdFor(activity, nextSeq(activity) + 1, e);
+}
+
+/** @returns `went_on` when the turn is journaled, `stopped` when the run waits or has ended. */
+export async function callModel(activity: Activity): Promise<'went_on' | 'stopped'> {
+  const { deps, lease, model } = activity;
+  const seq = nextSeq(activity);
+  const key = stepKey(lease.runId, seq);
+  const e = await estimate(activity);
+  if (e.budgetIds.length > 0 && !e.price) {
+    const name = `${model.provider}/${model.model}`;
+    return waitForBudget(activity, null, `The model ${name} has no price, so no call can be made under a budget. Add its price, or raise no budget for it.`);
+  }
+  const hold = holdFor(activity, seq, e);
+  const held = activity.held ?? (await reserve(deps.db, lease.actor, nowOf(deps), hold));
+  activity.held = null;
+  if (held === null) return waitForBudget(activity, hold, 'The next model call does not fit the budget.');
+  const request = requestFor(activity, e, held);
+  const startedAt = nowOf(deps);
+  deps.log.debug({ run_id: lease.runId, seq, model: request.model, request_id: lease.actor.requestId }, 'model call');
+  const outcome = await model.driver.call(request, {
+    signal: activity.signal,
+    timeouts: deps.models.timeouts,
+    idempotency_key: key,
+    request_id: lease.actor.requestId,
+  });
+  if (!outcome.ok) return handleFailure(activity, key, outcome);
+  await settleCall(activity, e, seq, startedAt, outcome);
+  return 'went_on';
+}
+
+function requestFor(activity: Activity, e: Estimate, heldMicros: number): ModelRequest {
+  const { agent, model, transcript } = activity;
+  let maxOutput = agent.max_output_tokens;
+  if (e.price && e.price.output_micros > 0 && e.budgetIds.length > 0) {
+    const left = heldMicros - dearestInputCost(e.price, e.inputTokens);
+    maxOutput = Math.min(maxOutput, Math.floor((left * 1_000_000) / e.price.output_micros));
+  }
+  const tools: ModelTool[] = toolsFor(activity);
+  const deciding = tools.length === 1 && tools[0]?.name === 'decide_assignment';
+  return {
+    model: model.model,
+    system: transcript.system,
+    messages: transcript.messages,
+    tools,
+    tool_choice: deciding ? { name: 'decide_assignment' } : 'auto',
+    max_output_tokens: maxOutput,
+  };
+}
+
+async function settleCall(activity: Activity, e: Estimate, seq: number, startedAt: Date, outcome: ModelSuccess): Promise<void> {
+  const { deps, lease, model, agent, task } = activity;
+  const cost = e.price ? costOf(e.price, outcome.usage) : null;
+  const data: JsonObject = {
+    content: outcome.content as unknown as Json,
+    stop: outcome.stop,
+    usage: { ...outcome.usage },
+    cost_micros: cost,
+    model: `${model.provider}/${outcome.model}`,
+    provider_request_id: outcome.provider_request_id,
+    first_token_ms: Math.round(outcome.first_token_ms),
+    total_ms: Math.round(outcome.total_ms),
+  };
+  const step = { seq, kind: 'model' as const, name: model.model, call_id: null, outcome: 'ok' as const, data };
+  await commitStep(
+    deps.db,
+    lease,
+    nowOf(deps),
+    { ...step, idempotencyKey: stepKey(lease.runId, seq), startedAt },
+    {
+      usage: {
+        provider: model.provider,
+        model: model.model,
+        tokens: outcome.usage,
+        exact: outcome.usage_exact,
+        priceId: e.price?.id ?? null,
+        costMicros: cost,
+        projectId: task.project_id,
+        agentId: agent.id,
+      },
+    },
+  );
+  activity.steps.push(step);
+  activity.turnCount += 1;
+}
+
+async function waitForBudget(activity: Activity, hold: Hold | null, reason: string): Promise<'went_on' | 'stopped'> {
+  const { deps, lease } = activity;
+  return transact(deps.db, async tx => {
+    await requireLease(tx, lease);
+    // Asked again under the lock: a budget raised in between would not wake a run that was not waiting yet.
+    const held = hold ? await reserve(tx, lease.actor, nowOf(deps), hold) : null;
+    if (held !== null) {
+      activity.held = held;
+      return 'went_on';
+    }
+    await appendEvent(tx, lease.actor, nowOf(deps), 'budget.exhausted', subjectOf(lease), { reason });
+    await suspendRun(tx, lease, nowOf(deps), { kind: 'budget' }, reason, null);
+    return 'stopped';
+  });
+}
+
+/** A failed call is tried again later by the queue, holding no worker; what does not pass ends as a dead letter. */
+async function handleFailure(activity: Activity, key: string, outcome: ModelFailed): Promise<'stopped'> {
+  const { deps, lease } = activity;
+  const now = nowOf(deps);
+  const { failure } = outcome;
+  if (failure.kind === 'aborted') {
+    activity.signal.throwIfAborted();
+    throw new Problem('unavailable', 'model_aborted', failure.message);
+  }
+  deps.log.warn({ run_id: lease.runId, kind: failure.kind, status: failure.status, request_id: lease.actor.requestId }, 'model call failed');
+  await transact(deps.db, async tx => {
+    await requireLease(tx, lease);
+    await settle(tx, now, key, 0);
+    const { failure_count: failures } = await tx
+      .updateTable('runs')
+      .set(eb => ({ failure_count: eb('failure_count', '+', 1) }))
+      .where('id', '=', lease.runId)
+      .returning('failure_count')
+      .executeTakeFirstOrThrow();
+    await appendEvent(tx, lease.actor, now, 'model.failed', subjectOf(lease), { kind: failure.kind, message: failure.message, attempt: failures });
+    if (failure.retryable && failures <= maxModelRetries) {
+      const delay = Math.max(backoffMs(failures, retryBackoff, deps.random()), failure.retry_after_ms ?? 0);
+      const wakeAt = new Date(now.getTime() + delay);
+      await suspendRun(tx, lease, now, { kind: 'time' }, `The model did not answer (${failure.message}); next try in ${Math.ceil(delay / 1000)} s.`, wakeAt);
+      return enqueue(tx, 'run.advance', { run_id: lease.runId }, { runAt: wakeAt });
+    }
+    await fail(tx, lease, now, activity.task, { state: 'dead_letter', code: `model_${failure.kind}`, reason: `The model call failed: ${failure.message}` });
+  });
+  return 'stopped';
+}

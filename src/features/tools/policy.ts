@@ -1,0 +1,44 @@
+/**
+ * Policy of tool calls: what an agent may call at all is its definition; rules of the organization then let the
+ * call through, ask people, or refuse it. Deny wins over ask, ask over allow; without a rule a granted tool is
+ * allowed, since everything it can reach is the task's own sandbox.
+ */
+import type { JsonObject } from '../../base/json.ts';
+import type { Reader } from '../../platform/db/db.ts';
+import type { Row } from '../../platform/db/schema.ts';
+
+export interface ToolCallFacts {
+  organizationId: string;
+  tool: string;
+  agentRole: string;
+  arguments: JsonObject;
+}
+
+export interface PolicyDecision {
+  outcome: 'allow' | 'ask' | 'deny';
+  reason: string;
+  ruleId: string | null;
+}
+
+const strength = { allow: 0, ask: 1, deny: 2 } as const;
+
+export async function decideToolCall(db: Reader, facts: ToolCallFacts): Promise<PolicyDecision> {
+  const rules = await db.selectFrom('tool_policies').selectAll().where('organization_id', '=', facts.organizationId).orderBy('position').limit(1_000).execute();
+  const matching = rules.filter(rule => matches(rule, facts));
+  const strictest = matching.reduce<Row<'tool_policies'> | null>(
+    (found, rule) => (found === null || strength[rule.outcome] > strength[found.outcome] ? rule : found),
+    null,
+  );
+  return strictest
+    ? { outcome: strictest.outcome, reason: strictest.reason, ruleId: strictest.id }
+    : { outcome: 'allow', reason: 'the agent’s definition grants the tool', ruleId: null };
+}
+
+/** A rule names a tool or `*`, perhaps a role, perhaps a text that the arguments contain. */
+function matches(rule: Row<'tool_policies'>, facts: ToolCallFacts): boolean {
+  if (rule.tool !== '*' && rule.tool !== facts.tool) return false;
+  if (rule.agent_role !== null && rule.agent_role !== facts.agentRole) return false;
+  if (rule.argument_pattern === null) return true;
+  const pattern = rule.argument_pattern.toLowerCase();
+  return Object.values(facts.arguments).some(value => JSON.stringify(value).toLowerCase().includes(pattern));
+}
