@@ -7,8 +7,8 @@ import { sql } from 'kysely';
 import type { App } from './app.ts';
 import { messageOf, Problem } from './base/problem.ts';
 import type { Clock } from './base/time.ts';
-import { agentRoutes } from './features/agents/routes.ts';
 import { readTeamTemplates } from './features/agents/agents.ts';
+import { agentRoutes } from './features/agents/routes.ts';
 import { approvalRoutes } from './features/approvals/routes.ts';
 import { budgetRoutes } from './features/budgets/routes.ts';
 import { readDiff } from './features/checks/review.ts';
@@ -44,7 +44,12 @@ export async function createApi(app: App, clock: Clock, version: string): Promis
     identityRoutes(scoped, { db, clock, https });
     approvalRoutes(scoped, { db, clock });
     budgetRoutes(scoped, { db, clock });
-    agentRoutes(scoped, { db, clock, templates: await readTeamTemplates(), requireModel: name => void resolveModel(models, name) });
+    agentRoutes(scoped, {
+      db,
+      clock,
+      templates: await readTeamTemplates(),
+      requireModel: name => void resolveModel(models, name),
+    });
     taskRoutes(scoped, {
       db,
       clock,
@@ -65,9 +70,19 @@ export async function createApi(app: App, clock: Clock, version: string): Promis
         return await server.listen({ host: config.host, port: config.port });
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code === 'EADDRINUSE') {
-          throw new Problem('conflict', 'port_in_use', `Port ${config.port} on ${config.host} is in use. Set PORT to another one, or stop what uses it.`, { cause: error });
+          throw new Problem(
+            'conflict',
+            'port_in_use',
+            `Port ${config.port} on ${config.host} is in use. Set PORT to another one, or stop what uses it.`,
+            { cause: error },
+          );
         }
-        throw new Problem('unavailable', 'address_unusable', `Cannot listen on ${config.host}:${config.port}: ${messageOf(error)}.`, { cause: error });
+        throw new Problem(
+          'unavailable',
+          'address_unusable',
+          `Cannot listen on ${config.host}:${config.port}: ${messageOf(error)}.`,
+          { cause: error },
+        );
       }
     },
     close: async () => {
@@ -88,10 +103,25 @@ async function pageRoutes(server: Server): Promise<void> {
     root: pageDirectory,
     wildcard: false,
     index: false,
-    setHeaders: (reply, path) => void reply.header('cache-control', path.includes('/assets/') ? 'public, max-age=31536000, immutable' : 'no-cache'),
+    setHeaders: (reply, path) =>
+      void reply.header(
+        'cache-control',
+        path.includes('/assets/') ? 'public, max-age=31536000, immutable' : 'no-cache',
+      ),
     prefix: '/',
   });
-  for (const path of ['/', '/sign-in', '/tasks', '/tasks/*', '/approvals', '/approvals/*', '/agents', '/agents/*', '/system', '/system/*']) {
+  for (const path of [
+    '/',
+    '/sign-in',
+    '/tasks',
+    '/tasks/*',
+    '/approvals',
+    '/approvals/*',
+    '/agents',
+    '/agents/*',
+    '/system',
+    '/system/*',
+  ]) {
     server.get(path, (_request, reply) => reply.header('cache-control', 'no-cache').sendFile('index.html'));
   }
 }
@@ -108,13 +138,21 @@ export async function components(app: App, clock: Clock): Promise<Component[]> {
 async function checkDatabase(app: App): Promise<Component> {
   const base = { name: 'database', required: true };
   try {
-    const { rows } = await sql<{ version: string }>`select current_setting('server_version') as version`.execute(app.db);
-    if (!(await isMigrated(app.db))) return { ...base, state: 'failed', summary: 'Migrations are missing.', fix: './guildhall migrate' };
+    const { rows } = await sql<{
+      version: string;
+    }>`select current_setting('server_version') as version`.execute(app.db);
+    if (!(await isMigrated(app.db)))
+      return { ...base, state: 'failed', summary: 'Migrations are missing.', fix: './guildhall migrate' };
     const kind = app.config.databaseUrl ? 'external' : 'embedded';
     return { ...base, state: 'ok', summary: `PostgreSQL ${rows[0]?.version}, ${kind}`, fix: null };
   } catch (error) {
     app.log.warn({ reason: messageOf(error) }, 'database check failed');
-    return { ...base, state: 'failed', summary: 'The database does not answer.', fix: app.config.databaseUrl ? 'check DATABASE_URL and the server behind it' : 'restart Guildhall' };
+    return {
+      ...base,
+      state: 'failed',
+      summary: 'The database does not answer.',
+      fix: app.config.databaseUrl ? 'check DATABASE_URL and the server behind it' : 'restart Guildhall',
+    };
   }
 }
 
@@ -129,18 +167,39 @@ async function checkWorkers(app: App, clock: Clock): Promise<Component> {
   const alive = Number(row.count);
   return alive > 0
     ? { name: 'workers', state: 'ok', required: false, summary: `${alive} alive`, fix: null }
-    : { name: 'workers', state: 'failed', required: false, summary: 'No worker is alive: tasks wait.', fix: 'node src/main.ts worker' };
+    : {
+        name: 'workers',
+        state: 'failed',
+        required: false,
+        summary: 'No worker is alive: tasks wait.',
+        fix: 'node src/main.ts worker',
+      };
 }
 
 async function checkAgents(app: App): Promise<Component> {
-  const row = await app.db.selectFrom('agents').select(eb => eb.fn.countAll<number>().as('count')).executeTakeFirstOrThrow();
+  const row = await app.db
+    .selectFrom('agents')
+    .select(eb => eb.fn.countAll<number>().as('count'))
+    .executeTakeFirstOrThrow();
   const count = Number(row.count);
-  return { name: 'agents', required: true, state: count > 0 ? 'ok' : 'failed', summary: count > 0 ? `${count} registered` : 'No agent is registered.', fix: count > 0 ? null : 'restart Guildhall' };
+  return {
+    name: 'agents',
+    required: true,
+    state: count > 0 ? 'ok' : 'failed',
+    summary: count > 0 ? `${count} registered` : 'No agent is registered.',
+    fix: count > 0 ? null : 'restart Guildhall',
+  };
 }
 
 async function checkSandbox(app: App): Promise<Component> {
   const probe = await app.workshop.probe();
-  return { name: 'sandbox', required: false, state: probe.usable ? 'ok' : 'failed', summary: probe.summary, fix: probe.fix };
+  return {
+    name: 'sandbox',
+    required: false,
+    state: probe.usable ? 'ok' : 'failed',
+    summary: probe.summary,
+    fix: probe.fix,
+  };
 }
 
 function checkModel(app: App): Component {
@@ -149,11 +208,25 @@ function checkModel(app: App): Component {
     resolveModel(app.models, 'default');
     return { ...base, state: 'ok', summary: app.models.defaultModel, fix: null };
   } catch (error) {
-    return { ...base, state: 'failed', summary: messageOf(error), fix: 'set the variable that it names and start again' };
+    return {
+      ...base,
+      state: 'failed',
+      summary: messageOf(error),
+      fix: 'set the variable that it names and start again',
+    };
   }
 }
 
 async function checkPage(): Promise<Component> {
-  const built = await stat(join(pageDirectory, 'index.html')).then(() => true, () => false);
-  return { name: 'page', required: false, state: built ? 'ok' : 'failed', summary: built ? 'built' : 'The page is not built.', fix: built ? null : 'npm run build:page' };
+  const built = await stat(join(pageDirectory, 'index.html')).then(
+    () => true,
+    () => false,
+  );
+  return {
+    name: 'page',
+    required: false,
+    state: built ? 'ok' : 'failed',
+    summary: built ? 'built' : 'The page is not built.',
+    fix: built ? null : 'npm run build:page',
+  };
 }

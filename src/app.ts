@@ -5,12 +5,13 @@
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Logger } from 'pino';
+import { createApi } from './api.ts';
 import { messageOf, Problem } from './base/problem.ts';
 import { type Clock, systemClock } from './base/time.ts';
 import type { Config } from './config.ts';
 import { createAnthropicDriver } from './drivers/models/anthropic.ts';
-import { createOpenAiCompatibleDriver } from './drivers/models/openai-compatible.ts';
 import { createOpenAiDriver } from './drivers/models/openai.ts';
+import { createOpenAiCompatibleDriver } from './drivers/models/openai-compatible.ts';
 import { createScriptedDriver } from './drivers/models/scripted/driver.ts';
 import { createBwrapDriver } from './drivers/sandboxes/bwrap.ts';
 import { createOffDriver } from './drivers/sandboxes/off.ts';
@@ -25,13 +26,14 @@ import { Sweeper } from './features/runs/sweep.ts';
 import { Worker } from './features/runs/worker.ts';
 import { defaultSandboxPolicy, type SandboxDriver, type SandboxProbe } from './features/sandboxes/port.ts';
 import type { Workshop } from './features/sandboxes/workshop.ts';
-import { createApi } from './api.ts';
 import { type Db, openDb, openPool, type PoolSettings, transact } from './platform/db/db.ts';
 import { isMigrated, migrate } from './platform/db/migrate.ts';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from './platform/embedded/postgres.ts';
 
 export type Role = 'api' | 'worker' | 'sweeper';
-export const version: string = JSON.parse(readFileSync(join(import.meta.dirname, '../package.json'), 'utf8')).version;
+export const version: string = JSON.parse(
+  readFileSync(join(import.meta.dirname, '../package.json'), 'utf8'),
+).version;
 
 export interface App extends AsyncDisposable {
   config: Config;
@@ -79,7 +81,9 @@ export async function createApp(options: AppOptions): Promise<App> {
   };
   try {
     const database = await openDatabase(options, disposers);
-    const pool = openPool(database.app, error => log.warn({ reason: error.message }, 'a database connection was lost'));
+    const pool = openPool(database.app, error =>
+      log.warn({ reason: error.message }, 'a database connection was lost'),
+    );
     disposers.push(() => pool.end());
     const db = openDb(pool);
     await prepareDatabase(options, database, db);
@@ -88,14 +92,27 @@ export async function createApp(options: AppOptions): Promise<App> {
     const models = createModels(options, disposers);
     const workshop = await createWorkshop(options);
     const runDeps: RunDeps = { db, clock, random: Math.random, log, models, workshop };
-    const app: App = { config, log, db, workshop, models, installation, url: null, worker: null, close, [Symbol.asyncDispose]: close };
+    const app: App = {
+      config,
+      log,
+      db,
+      workshop,
+      models,
+      installation,
+      url: null,
+      worker: null,
+      close,
+      [Symbol.asyncDispose]: close,
+    };
     if (roles.includes('worker')) {
       const worker = new Worker(runDeps, {
         pool,
         concurrency: config.worker.concurrency,
         leaseMs: config.worker.leaseMs,
         drainMs,
-        handlers: { 'task.review': ({ task_id }, signal) => reviewTask({ db, clock, log, workshop }, task_id, signal) },
+        handlers: {
+          'task.review': ({ task_id }, signal) => reviewTask({ db, clock, log, workshop }, task_id, signal),
+        },
       });
       await worker.start();
       disposers.push(() => worker.drain());
@@ -129,17 +146,28 @@ interface Database {
 
 async function openDatabase(options: AppOptions, disposers: (() => Promise<unknown>)[]): Promise<Database> {
   const { config, log } = options;
-  if (options.database) return { ...options.database, appRole: String(options.database.app.user ?? ''), mayMigrate: false };
+  if (options.database)
+    return { ...options.database, appRole: String(options.database.app.user ?? ''), mayMigrate: false };
   if (config.databaseUrl) {
     const settings = { connectionString: config.databaseUrl };
-    return { owner: settings, app: settings, appRole: null, mayMigrate: options.roles.includes('api') && options.roles.includes('worker') };
+    return {
+      owner: settings,
+      app: settings,
+      appRole: null,
+      mayMigrate: options.roles.includes('api') && options.roles.includes('worker'),
+    };
   }
   const embedded: EmbeddedPostgres = await startEmbeddedPostgres({
     dataDir: config.dataDir,
     log: ({ level, msg, ...facts }) => log[level](facts, msg),
   });
   disposers.push(() => embedded.stop());
-  return { owner: { ...embedded.owner }, app: { ...embedded.app }, appRole: embedded.app.user, mayMigrate: true };
+  return {
+    owner: { ...embedded.owner },
+    app: { ...embedded.app },
+    appRole: embedded.app.user,
+    mayMigrate: true,
+  };
 }
 
 /** Applies migrations where that is this process's business; otherwise they must be there. */
@@ -152,34 +180,58 @@ async function prepareDatabase(options: AppOptions, database: Database, db: Db):
   try {
     migrated = await isMigrated(db);
   } catch (error) {
-    throw new Problem('unavailable', 'database_unreachable', `The database cannot be reached: ${messageOf(error)}.`, { cause: error });
+    throw new Problem(
+      'unavailable',
+      'database_unreachable',
+      `The database cannot be reached: ${messageOf(error)}.`,
+      { cause: error },
+    );
   }
   if (!migrated) {
-    throw new Problem('unavailable', 'migrations_missing', 'The database is not up to date. Run `guildhall migrate` once, as the role that owns the tables.');
+    throw new Problem(
+      'unavailable',
+      'migrations_missing',
+      'The database is not up to date. Run `guildhall migrate` once, as the role that owns the tables.',
+    );
   }
 }
 
 /** @returns names of the migrations applied. */
-export async function migrateDatabase(log: Logger, owner: PoolSettings, appRole: string | null): Promise<string[]> {
-  const pool = openPool({ ...owner, max: 4 }, error => log.warn({ reason: error.message }, 'a database connection was lost'));
+export async function migrateDatabase(
+  log: Logger,
+  owner: PoolSettings,
+  appRole: string | null,
+): Promise<string[]> {
+  const pool = openPool({ ...owner, max: 4 }, error =>
+    log.warn({ reason: error.message }, 'a database connection was lost'),
+  );
   try {
     const applied = await migrate(openDb(pool), pool, appRole);
     if (applied.length > 0) log.info({ applied }, 'migrated');
     return applied;
   } catch (error) {
     if (error instanceof Problem) throw error;
-    throw new Problem('unavailable', 'database_unreachable', `The database cannot be reached: ${messageOf(error)}.`, { cause: error });
+    throw new Problem(
+      'unavailable',
+      'database_unreachable',
+      `The database cannot be reached: ${messageOf(error)}.`,
+      { cause: error },
+    );
   } finally {
     await pool.end();
   }
 }
 
-async function prepareInstallation(tx: Parameters<typeof ensureInstallation>[0], now: Date): Promise<Installation> {
+async function prepareInstallation(
+  tx: Parameters<typeof ensureInstallation>[0],
+  now: Date,
+): Promise<Installation> {
   const installation = await ensureInstallation(tx, now);
   await ensurePublishedPrices(tx);
   const actor = { id: 'system', organizationId: installation.organizationId, requestId: 'installation' };
   const template = (await readTeamTemplates()).get('software-team');
-  if (template && !(await findTeam(tx, actor, template.name))) await createTeam(tx, actor, now, template.name, template);
+  if (template && !(await findTeam(tx, actor, template.name)))
+    await createTeam(tx, actor, now, template.name, template);
   return installation;
 }
 
@@ -197,9 +249,13 @@ function createModels(options: AppOptions, disposers: (() => Promise<unknown>)[]
 function configuredDrivers(config: Config): ModelDriver[] {
   const { anthropic, openai, compatible } = config.models;
   const drivers: ModelDriver[] = [createScriptedDriver()];
-  if (anthropic.apiKey) drivers.push(createAnthropicDriver({ apiKey: anthropic.apiKey, baseUrl: anthropic.baseUrl ?? undefined }));
+  if (anthropic.apiKey)
+    drivers.push(
+      createAnthropicDriver({ apiKey: anthropic.apiKey, baseUrl: anthropic.baseUrl ?? undefined }),
+    );
   if (openai.apiKey && !compatible.baseUrl) drivers.push(createOpenAiDriver({ apiKey: openai.apiKey }));
-  if (compatible.baseUrl) drivers.push(createOpenAiCompatibleDriver({ baseUrl: compatible.baseUrl, apiKey: compatible.apiKey }));
+  if (compatible.baseUrl)
+    drivers.push(createOpenAiCompatibleDriver({ baseUrl: compatible.baseUrl, apiKey: compatible.apiKey }));
   return drivers;
 }
 
@@ -207,14 +263,22 @@ const probeLifeMs = { usable: 600_000, unusable: 15_000 };
 
 async function createWorkshop(options: AppOptions): Promise<Workshop> {
   const { config, log } = options;
-  const driver = options.sandboxDriver ?? (config.sandbox.driver === 'off' ? createOffDriver() : await bwrap(config, log));
+  const driver =
+    options.sandboxDriver ?? (config.sandbox.driver === 'off' ? createOffDriver() : await bwrap(config, log));
   let known: { probe: SandboxProbe; at: number } | null = null;
   const probe = async (): Promise<SandboxProbe> => {
     const life = known?.probe.usable ? probeLifeMs.usable : probeLifeMs.unusable;
     if (!known || Date.now() - known.at > life) known = { probe: await driver.probe(), at: Date.now() };
     return known.probe;
   };
-  return { dataDir: config.dataDir, driver, policy: defaultSandboxPolicy, hosts: config.repositories.hosts, allowLocal: config.repositories.allowLocal, probe };
+  return {
+    dataDir: config.dataDir,
+    driver,
+    policy: defaultSandboxPolicy,
+    hosts: config.repositories.hosts,
+    allowLocal: config.repositories.allowLocal,
+    probe,
+  };
 }
 
 async function bwrap(config: Config, log: Logger): Promise<SandboxDriver> {

@@ -6,8 +6,8 @@ import { chmod, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { Logger } from 'pino';
-import { type App, createApp, migrateDatabase, type Role, version } from './app.ts';
 import { components } from './api.ts';
+import { type App, createApp, migrateDatabase, type Role, version } from './app.ts';
 import { messageOf, Problem } from './base/problem.ts';
 import { systemClock } from './base/time.ts';
 import { type Config, readConfig } from './config.ts';
@@ -23,7 +23,12 @@ type Command = (typeof commands)[number];
 
 /** @returns the exit code: 0 ok, 1 failed, 2 usage, 5 unavailable. */
 export async function main(argv: string[]): Promise<number> {
-  const { values, positionals } = parseArgs({ args: argv, allowPositionals: true, strict: false, options: { json: { type: 'boolean' } } });
+  const { values, positionals } = parseArgs({
+    args: argv,
+    allowPositionals: true,
+    strict: false,
+    options: { json: { type: 'boolean' } },
+  });
   const command = (positionals[0] ?? 'all') as Command;
   if (!commands.includes(command)) {
     process.stderr.write(`guildhall: there is no command ${command}; there are ${commands.join(', ')}.\n`);
@@ -41,11 +46,15 @@ export async function main(argv: string[]): Promise<number> {
 
 function explain(error: unknown): number {
   if (!(error instanceof Problem) || error.kind === 'bug') {
-    process.stderr.write(`guildhall: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+    process.stderr.write(
+      `guildhall: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`,
+    );
     return 1;
   }
   const faults = error.detail?.faults;
-  const text = Array.isArray(faults) ? `The configuration cannot be used:\n${faults.map(f => `  - ${f}`).join('\n')}` : error.message;
+  const text = Array.isArray(faults)
+    ? `The configuration cannot be used:\n${faults.map(f => `  - ${f}`).join('\n')}`
+    : error.message;
   process.stderr.write(`guildhall: ${text}\n`);
   return error.kind === 'unavailable' ? 5 : 1;
 }
@@ -55,7 +64,11 @@ const tell = (sentence: string): void => void process.stderr.write(`${sentence}\
 async function serve(config: Config, roles: Role[]): Promise<number> {
   await makeDataDirectory(config);
   const people = process.stderr.isTTY === true;
-  const log = createLog({ level: config.logLevel, service: roles.length > 1 ? 'all' : (roles[0] as string), directory: people ? join(config.dataDir, 'logs') : null });
+  const log = createLog({
+    level: config.logLevel,
+    service: roles.length > 1 ? 'all' : (roles[0] as string),
+    directory: people ? join(config.dataDir, 'logs') : null,
+  });
   const stopped = untilSignal();
   if (roles.includes('api')) await buildPage(tell);
   const app = await createApp({ config, roles, log, tell });
@@ -65,7 +78,8 @@ async function serve(config: Config, roles: Role[]): Promise<number> {
     log.info({ roles, url: app.url }, 'ready');
     const signal = await stopped;
     log.info({ signal }, 'stopping');
-    if (people) tell(`\nStopping (${signal}): steps under way may end, unfinished work goes on at the next start.`);
+    if (people)
+      tell(`\nStopping (${signal}): steps under way may end, unfinished work goes on at the next start.`);
     return 0;
   } finally {
     await stop();
@@ -90,7 +104,11 @@ async function makeDataDirectory(config: Config): Promise<void> {
   try {
     await mkdir(config.dataDir, { recursive: true, mode: 0o711 });
   } catch (error) {
-    throw new Problem('unavailable', 'data_directory_unusable', `The data directory ${config.dataDir} cannot be made: ${messageOf(error)}. Choose another with GUILDHALL_DATA.`);
+    throw new Problem(
+      'unavailable',
+      'data_directory_unusable',
+      `The data directory ${config.dataDir} cannot be made: ${messageOf(error)}. Choose another with GUILDHALL_DATA.`,
+    );
   }
 }
 
@@ -102,7 +120,12 @@ async function announce(app: App, people: boolean): Promise<void> {
   const key = await localKey(app);
   await writeSecret(serverFile(app.config), JSON.stringify({ url, pid: process.pid, key }));
   const link = await transact(app.db, tx =>
-    createSignInLink(tx, { id: 'system', organizationId: app.installation.organizationId, requestId: 'start' }, new Date(), app.installation.ownerId),
+    createSignInLink(
+      tx,
+      { id: 'system', organizationId: app.installation.organizationId, requestId: 'start' },
+      new Date(),
+      app.installation.ownerId,
+    ),
   );
   const failed = (await components(app, systemClock)).filter(c => c.state === 'failed');
   process.stdout.write(
@@ -113,7 +136,11 @@ async function announce(app: App, people: boolean): Promise<void> {
       `  Model: ${app.models.defaultModel}${app.models.defaultModel === 'scripted/team' ? ' (no key needed; set ANTHROPIC_API_KEY, OPENAI_API_KEY or OPENAI_BASE_URL for a real one)' : ''}`,
       `  Data:  ${app.config.dataDir}`,
       ...(people ? [`  Log:   ${join(app.config.dataDir, 'logs', 'guildhall.log')}`] : []),
-      ...failed.flatMap(c => ['', `  ! ${c.name}: ${c.summary}`, ...(c.fix ? [`    To mend it: ${c.fix}`] : [])]),
+      ...failed.flatMap(c => [
+        '',
+        `  ! ${c.name}: ${c.summary}`,
+        ...(c.fix ? [`    To mend it: ${c.fix}`] : []),
+      ]),
       '',
     ].join('\n'),
   );
@@ -134,7 +161,13 @@ async function localKey(app: App): Promise<string> {
   if (kept && (await authenticateKey(app.db, now, kept.trim(), 'start'))) return kept.trim();
   const { organizationId, ownerId } = app.installation;
   const { key } = await transact(app.db, tx =>
-    createApiKey(tx, { id: 'system', organizationId, requestId: 'start' }, now, { memberId: ownerId, scopes }, { name: 'local command line', scopes: [...scopes], expiresAt: null }),
+    createApiKey(
+      tx,
+      { id: 'system', organizationId, requestId: 'start' },
+      now,
+      { memberId: ownerId, scopes },
+      { name: 'local command line', scopes: [...scopes], expiresAt: null },
+    ),
   );
   await writeSecret(path, key);
   return key;
@@ -155,13 +188,19 @@ async function removeServerFile(config: Config): Promise<void> {
 async function runMigrations(config: Config): Promise<number> {
   const log = createLog({ level: config.logLevel, service: 'migrate', directory: null });
   let applied: string[];
-  if (config.databaseUrl) applied = await migrateDatabase(log, { connectionString: config.databaseUrl }, null);
+  if (config.databaseUrl)
+    applied = await migrateDatabase(log, { connectionString: config.databaseUrl }, null);
   else {
     await makeDataDirectory(config);
-    await using embedded = await startEmbeddedPostgres({ dataDir: config.dataDir, log: ({ level, msg, ...facts }) => log[level](facts, msg) });
+    await using embedded = await startEmbeddedPostgres({
+      dataDir: config.dataDir,
+      log: ({ level, msg, ...facts }) => log[level](facts, msg),
+    });
     applied = await migrateDatabase(log, { ...embedded.owner }, embedded.app.user);
   }
-  process.stdout.write(applied.length > 0 ? `Applied ${applied.join(', ')}.\n` : 'The database is up to date.\n');
+  process.stdout.write(
+    applied.length > 0 ? `Applied ${applied.join(', ')}.\n` : 'The database is up to date.\n',
+  );
   return 0;
 }
 

@@ -6,8 +6,8 @@ import { newId } from '../../base/ids.ts';
 import type { Db, Tx } from '../../platform/db/db.ts';
 import type { Row } from '../../platform/db/schema.ts';
 import type { ExecResult } from '../sandboxes/port.ts';
-import { describeOutcome, ensureClone, openSandbox, shell, type TreeTask } from '../sandboxes/workspaces.ts';
 import { checkDirectory, type Workshop } from '../sandboxes/workshop.ts';
+import { describeOutcome, ensureClone, openSandbox, shell, type TreeTask } from '../sandboxes/workspaces.ts';
 import { bounded } from '../tools/sandbox-tools.ts';
 
 export type NewCheck = Omit<Row<'checks'>, 'id' | 'organization_id' | 'task_id' | 'round' | 'created_at'>;
@@ -16,7 +16,13 @@ export type NewCheck = Omit<Row<'checks'>, 'id' | 'organization_id' | 'task_id' 
 export const checkTimeoutMs = 600_000;
 
 /** Runs commands one after the other on a commit (null: the base of the tree). Each result is what was executed. */
-export async function runCommands(shop: Workshop, task: TreeTask, commit: string | null, commands: readonly string[], signal: AbortSignal): Promise<NewCheck[]> {
+export async function runCommands(
+  shop: Workshop,
+  task: TreeTask,
+  commit: string | null,
+  commands: readonly string[],
+  signal: AbortSignal,
+): Promise<NewCheck[]> {
   const results: NewCheck[] = [];
   for (const command of commands) {
     signal.throwIfAborted();
@@ -25,14 +31,35 @@ export async function runCommands(shop: Workshop, task: TreeTask, commit: string
   return results;
 }
 
-async function runCommand(shop: Workshop, task: TreeTask, commit: string | null, command: string, signal: AbortSignal): Promise<NewCheck> {
+async function runCommand(
+  shop: Workshop,
+  task: TreeTask,
+  commit: string | null,
+  command: string,
+  signal: AbortSignal,
+): Promise<NewCheck> {
   const directory = checkDirectory(shop, task, newId('chk'));
   try {
-    await ensureClone(shop, task, { directory, branch: null, commit: commit ?? task.base_commit, author: 'guildhall', signal });
+    await ensureClone(shop, task, {
+      directory,
+      branch: null,
+      commit: commit ?? task.base_commit,
+      author: 'guildhall',
+      signal,
+    });
     const sandbox = await openSandbox(shop, task, directory);
     try {
       const timeout = Math.min(checkTimeoutMs, shop.policy.wall_ms);
-      return show(command, commit, await sandbox.exec({ argv: shell(command), timeout_ms: timeout, max_output_bytes: 256 * 1024, signal }));
+      return show(
+        command,
+        commit,
+        await sandbox.exec({
+          argv: shell(command),
+          timeout_ms: timeout,
+          max_output_bytes: 256 * 1024,
+          signal,
+        }),
+      );
     } finally {
       await sandbox.destroy();
     }
@@ -57,11 +84,23 @@ function show(command: string, commit: string | null, result: ExecResult): NewCh
   };
 }
 
-export async function insertChecks(tx: Tx, now: Date, task: Pick<Row<'tasks'>, 'id' | 'organization_id' | 'round'>, checks: readonly NewCheck[]): Promise<void> {
+export async function insertChecks(
+  tx: Tx,
+  now: Date,
+  task: Pick<Row<'tasks'>, 'id' | 'organization_id' | 'round'>,
+  checks: readonly NewCheck[],
+): Promise<void> {
   for (const check of checks) {
     await tx
       .insertInto('checks')
-      .values({ id: newId('chk', now.getTime()), organization_id: task.organization_id, task_id: task.id, round: task.round, created_at: now, ...check })
+      .values({
+        id: newId('chk', now.getTime()),
+        organization_id: task.organization_id,
+        task_id: task.id,
+        round: task.round,
+        created_at: now,
+        ...check,
+      })
       .execute();
   }
 }

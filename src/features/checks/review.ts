@@ -6,12 +6,12 @@
 import { createHash } from 'node:crypto';
 import { newId } from '../../base/ids.ts';
 import { Problem } from '../../base/problem.ts';
-import { type Db, transact, type Tx } from '../../platform/db/db.ts';
+import { type Db, type Tx, transact } from '../../platform/db/db.ts';
 import { type Actor, systemActor } from '../../platform/journal/facts.ts';
 import { type Log, nowOf } from '../runs/context.ts';
 import { exportBranch } from '../sandboxes/export.ts';
-import { diffFromBase, ensureRepository, type TreeTask } from '../sandboxes/workspaces.ts';
 import { requireSandbox, type Workshop } from '../sandboxes/workshop.ts';
+import { diffFromBase, ensureRepository, type TreeTask } from '../sandboxes/workspaces.ts';
 import { openRun } from '../tasks/open-run.ts';
 import { endTask, getTask, lockTask, moveTask, type Task, taskEvent } from '../tasks/tasks.ts';
 import { insertChecks, isVerified, type NewCheck, runCommands } from './checks.ts';
@@ -38,7 +38,8 @@ export async function reviewTask(deps: ReviewDeps, taskId: string, signal: Abort
 }
 
 async function decide(deps: ReviewDeps, actor: Actor, task: Task, signal: AbortSignal): Promise<void> {
-  if (task.kind === 'verification') return transact(deps.db, tx => acceptVerification(tx, actor, nowOf(deps), task));
+  if (task.kind === 'verification')
+    return transact(deps.db, tx => acceptVerification(tx, actor, nowOf(deps), task));
   if (task.decision !== 'done') {
     const reason = `${task.decision === 'gave_up' ? 'The agent gave up' : `Handed in as ${task.decision}`}: ${task.summary ?? ''}`;
     const evidence = task.checks.length > 0 ? await execute(deps, task, signal) : [];
@@ -60,8 +61,18 @@ async function execute(deps: ReviewDeps, task: Task, signal: AbortSignal): Promi
 }
 
 export async function treeOf(db: Db | Tx, task: Task): Promise<TreeTask> {
-  const root = await db.selectFrom('tasks').select('sequence').where('id', '=', task.root_task_id).executeTakeFirstOrThrow();
-  return { id: task.id, root_task_id: task.root_task_id, source: task.source, base_commit: task.base_commit, identity: root.sequence };
+  const root = await db
+    .selectFrom('tasks')
+    .select('sequence')
+    .where('id', '=', task.root_task_id)
+    .executeTakeFirstOrThrow();
+  return {
+    id: task.id,
+    root_task_id: task.root_task_id,
+    source: task.source,
+    base_commit: task.base_commit,
+    identity: root.sequence,
+  };
 }
 
 /** A verifier has done its task whichever way it decided; its verdict is evidence on the task that it judged. */
@@ -86,25 +97,43 @@ async function acceptVerification(tx: Tx, actor: Actor, now: Date, task: Task): 
 
 async function sendBack(deps: ReviewDeps, actor: Actor, task: Task, checks: NewCheck[]): Promise<void> {
   const now = nowOf(deps);
-  const failed = checks.filter(check => !check.passed).map(check => `\`${check.command}\` (${check.outcome})`);
+  const failed = checks
+    .filter(check => !check.passed)
+    .map(check => `\`${check.command}\` (${check.outcome})`);
   await transact(deps.db, async tx => {
     const current = await lockTask(tx, actor, task.id);
     await insertChecks(tx, now, current, checks);
     await taskEvent(tx, actor, now, current, 'check.failed', { checks: failed, round: current.round });
     if (current.round >= current.max_rounds) {
-      await endTask(tx, actor, now, current, 'failed', { reason: `Checks failed in all ${current.max_rounds} rounds: ${failed.join(', ')}.` });
+      await endTask(tx, actor, now, current, 'failed', {
+        reason: `Checks failed in all ${current.max_rounds} rounds: ${failed.join(', ')}.`,
+      });
       return;
     }
-    const next = await moveTask(tx, actor, now, current, 'queued', { round: current.round + 1, delivered_commit: null, decision: null, summary: null });
+    const next = await moveTask(tx, actor, now, current, 'queued', {
+      round: current.round + 1,
+      delivered_commit: null,
+      decision: null,
+      summary: null,
+    });
     await openRun(tx, actor, now, next);
   });
 }
 
 async function accept(deps: ReviewDeps, actor: Actor, task: Task, checks: NewCheck[]): Promise<void> {
   const isRoot = task.parent_task_id === null;
-  if (isRoot && task.delivered_commit !== null && checks.length === 0 && !(await isVerified(deps.db, task.root_task_id, task.delivered_commit))) {
-    const reason = 'Nothing was shown about the delivered commit: no check was given, and nobody verified it.';
-    return transact(deps.db, async tx => void (await endTask(tx, actor, nowOf(deps), task, 'failed', { reason })));
+  if (
+    isRoot &&
+    task.delivered_commit !== null &&
+    checks.length === 0 &&
+    !(await isVerified(deps.db, task.root_task_id, task.delivered_commit))
+  ) {
+    const reason =
+      'Nothing was shown about the delivered commit: no check was given, and nobody verified it.';
+    return transact(
+      deps.db,
+      async tx => void (await endTask(tx, actor, nowOf(deps), task, 'failed', { reason })),
+    );
   }
   const tree = await treeOf(deps.db, task);
   const diff = task.delivered_commit ? await diffFromBase(deps.workshop, tree, task.delivered_commit) : null;
@@ -122,17 +151,49 @@ async function accept(deps: ReviewDeps, actor: Actor, task: Task, checks: NewChe
 }
 
 /** Puts the branch into a source on this server. A source that was fetched by URL gets its change as the diff only. */
-async function deliver(deps: ReviewDeps, task: Task, tree: TreeTask): Promise<{ branch: string; check: NewCheck } | null> {
+async function deliver(
+  deps: ReviewDeps,
+  task: Task,
+  tree: TreeTask,
+): Promise<{ branch: string; check: NewCheck } | null> {
   if (task.source?.kind !== 'path' || !task.delivered_commit) return null;
   const branch = `guildhall/${task.id}`;
   const started = Date.now();
-  const base = { kind: 'delivery' as const, command: `deliver branch ${branch}`, commit: task.delivered_commit, exit_code: null };
+  const base = {
+    kind: 'delivery' as const,
+    command: `deliver branch ${branch}`,
+    commit: task.delivered_commit,
+    exit_code: null,
+  };
   try {
-    await exportBranch(deps.workshop, tree, { location: task.source.location, branch, commit: task.delivered_commit, base: task.source.commit });
-    return { branch, check: { ...base, outcome: 'delivered', passed: true, output: `${branch} is at ${task.delivered_commit}`, duration_ms: Date.now() - started } };
+    await exportBranch(deps.workshop, tree, {
+      location: task.source.location,
+      branch,
+      commit: task.delivered_commit,
+      base: task.source.commit,
+    });
+    return {
+      branch,
+      check: {
+        ...base,
+        outcome: 'delivered',
+        passed: true,
+        output: `${branch} is at ${task.delivered_commit}`,
+        duration_ms: Date.now() - started,
+      },
+    };
   } catch (error) {
     if (!(error instanceof Problem) || error.retryable) throw error;
-    return { branch, check: { ...base, outcome: 'refused', passed: false, output: error.message, duration_ms: Date.now() - started } };
+    return {
+      branch,
+      check: {
+        ...base,
+        outcome: 'refused',
+        passed: false,
+        output: error.message,
+        duration_ms: Date.now() - started,
+      },
+    };
   }
 }
 

@@ -35,8 +35,16 @@ export function resolveModel(catalog: ModelCatalog, name: string): ResolvedModel
   if (slash > 0 && model !== '' && driver) return { driver, provider, model };
   const setting = neededSetting[provider];
   if (setting) {
-    throw new Problem('invalid', 'model_key_missing', `The model ${full} needs ${setting}: set it and start again, or choose another model with GUILDHALL_MODEL.`);
+    throw new Problem(
+      'invalid',
+      'model_key_missing',
+      `The model ${full} needs ${setting}: set it and start again, or choose another model with GUILDHALL_MODEL.`,
+    );
   }
   const known = [...new Set([...catalog.drivers.keys(), ...Object.keys(neededSetting)])].sort();
-  throw new Problem('invalid', 'model_unknown', `There is no model ${full}: write <provider>/<model> with one of the providers ${known.join(', ')}.`);
+  throw new Problem(
+    'invalid',
+    'model_unknown',
+    `There is no model ${full}: write <provider>/<model> with one of the providers ${known.join(', ')}.`,
+  );
 }

@@ -3,18 +3,26 @@
  * given back. Nothing is kept in memory that the journal does not hold, so any worker can go on after any other.
  */
 import { sql } from 'kysely';
-import { messageOf, Problem, toProblem } from '../../base/problem.ts';
 import { backoffMs } from '../../base/backoff.ts';
+import { messageOf, Problem, toProblem } from '../../base/problem.ts';
 import { transact } from '../../platform/db/db.ts';
 import { enqueue } from '../../platform/queue/queue.ts';
 import { getAgentVersion } from '../agents/agents.ts';
 import { resolveModel } from '../models/catalog.ts';
-import { getTask } from '../tasks/tasks.ts';
 import { isEnded } from '../tasks/task-states.ts';
+import { getTask } from '../tasks/tasks.ts';
 import { type Activity, nextSeq, nowOf, type RunDeps } from './context.ts';
 import { fail } from './ending.ts';
 import { commitStep, readSteps, stepKey } from './journal.ts';
-import { claimRun, type Lease, LeaseLost, markTaskRunning, releaseRun, requireLease, suspendRun } from './lease.ts';
+import {
+  claimRun,
+  type Lease,
+  LeaseLost,
+  markTaskRunning,
+  releaseRun,
+  requireLease,
+  suspendRun,
+} from './lease.ts';
 import { callModel } from './model-step.ts';
 import { composeOpening } from './prompt.ts';
 import { callTool } from './tool-step.ts';
@@ -45,7 +53,10 @@ export async function advanceRun(deps: RunDeps, holder: Holder, runId: string): 
     await loop(activity);
   } catch (error) {
     if (error instanceof LeaseLost || held.signal.aborted) {
-      deps.log.info({ ...log, reason: messageOf(held.signal.aborted ? held.signal.reason : error) }, 'run left to others');
+      deps.log.info(
+        { ...log, reason: messageOf(held.signal.aborted ? held.signal.reason : error) },
+        'run left to others',
+      );
       await transact(deps.db, tx => giveBack(tx, lease));
       return;
     }
@@ -57,12 +68,21 @@ export async function advanceRun(deps: RunDeps, holder: Holder, runId: string): 
   }
 }
 
-async function openActivity(deps: RunDeps, lease: Lease, signal: AbortSignal, stopAtStep: Activity['stopAtStep']): Promise<Activity> {
+async function openActivity(
+  deps: RunDeps,
+  lease: Lease,
+  signal: AbortSignal,
+  stopAtStep: Activity['stopAtStep'],
+): Promise<Activity> {
   const { db } = deps;
   await markTaskRunning(db, lease, nowOf(deps));
   const run = await db.selectFrom('runs').selectAll().where('id', '=', lease.runId).executeTakeFirstOrThrow();
   const task = await getTask(db, lease.actor, lease.taskId);
-  const root = await db.selectFrom('tasks').select('sequence').where('id', '=', task.root_task_id).executeTakeFirstOrThrow();
+  const root = await db
+    .selectFrom('tasks')
+    .select('sequence')
+    .where('id', '=', task.root_task_id)
+    .executeTakeFirstOrThrow();
   const agent = await getAgentVersion(db, lease.actor, run.agent_id, run.agent_version);
   const model = await resolveOrFail(deps, lease, run.model);
   const steps: Step[] = await readSteps(db, lease.runId);
@@ -70,7 +90,13 @@ async function openActivity(deps: RunDeps, lease: Lease, signal: AbortSignal, st
     deps,
     lease,
     task,
-    tree: { id: task.id, root_task_id: task.root_task_id, source: task.source, base_commit: task.base_commit, identity: root.sequence },
+    tree: {
+      id: task.id,
+      root_task_id: task.root_task_id,
+      source: task.source,
+      base_commit: task.base_commit,
+      identity: root.sequence,
+    },
     agent,
     model,
     signal,
@@ -91,7 +117,11 @@ async function resolveOrFail(deps: RunDeps, lease: Lease, name: string) {
     const task = await getTask(deps.db, lease.actor, lease.taskId);
     await transact(deps.db, async tx => {
       await requireLease(tx, lease);
-      await fail(tx, lease, nowOf(deps), task, { state: 'dead_letter', code: problem.code, reason: problem.message });
+      await fail(tx, lease, nowOf(deps), task, {
+        state: 'dead_letter',
+        code: problem.code,
+        reason: problem.message,
+      });
     });
     throw new LeaseLost(lease);
   }
@@ -114,12 +144,20 @@ async function loop(activity: Activity): Promise<void> {
       continue;
     }
     if (activity.transcript.idle) {
-      if (activity.transcript.idleTurns > maxIdleTurns) return giveUp(activity, 'no_progress', 'The agent answered without using a tool, again and again.');
-      await notice(activity, '[notice] You act only through tools. Go on with the next tool call, or end with submit_result.');
+      if (activity.transcript.idleTurns > maxIdleTurns)
+        return giveUp(activity, 'no_progress', 'The agent answered without using a tool, again and again.');
+      await notice(
+        activity,
+        '[notice] You act only through tools. Go on with the next tool call, or end with submit_result.',
+      );
       continue;
     }
     if (activity.turnCount >= activity.task.max_turns) {
-      return giveUp(activity, 'turn_limit', `The agent used all ${activity.task.max_turns} turns without handing in a result.`);
+      return giveUp(
+        activity,
+        'turn_limit',
+        `The agent used all ${activity.task.max_turns} turns without handing in a result.`,
+      );
     }
     if (await deliverMessages(activity)) continue;
     if ((await callModel(activity)) === 'stopped') return;
@@ -139,13 +177,20 @@ async function callTools(activity: Activity): Promise<'went_on' | 'stopped'> {
       waiting.push(call.id);
       if (call.name === 'ask_human') question = call.id;
     }
-    activity.transcript = { ...activity.transcript, pending: activity.transcript.pending.filter(other => other !== call || result === 'waiting') };
+    activity.transcript = {
+      ...activity.transcript,
+      pending: activity.transcript.pending.filter(other => other !== call || result === 'waiting'),
+    };
   }
   return waiting.length === 0 ? 'went_on' : waitForOthers(activity, waiting, question);
 }
 
 /** Suspends until a child ends or a question is answered, unless that has happened in the meantime. */
-async function waitForOthers(activity: Activity, callIds: string[], question: string | null): Promise<'went_on' | 'stopped'> {
+async function waitForOthers(
+  activity: Activity,
+  callIds: string[],
+  question: string | null,
+): Promise<'went_on' | 'stopped'> {
   const { deps, lease } = activity;
   return transact(deps.db, async tx => {
     await requireLease(tx, lease);
@@ -155,11 +200,27 @@ async function waitForOthers(activity: Activity, callIds: string[], question: st
       .where('parent_run_id', '=', lease.runId)
       .where('parent_call_id', 'in', callIds)
       .execute();
-    const approvals = await tx.selectFrom('approvals').select(['id', 'state']).where('run_id', '=', lease.runId).where('call_id', 'in', callIds).execute();
-    if (children.some(child => isEnded(child.state)) || approvals.some(approval => approval.state !== 'pending')) return 'went_on';
+    const approvals = await tx
+      .selectFrom('approvals')
+      .select(['id', 'state'])
+      .where('run_id', '=', lease.runId)
+      .where('call_id', 'in', callIds)
+      .execute();
+    if (
+      children.some(child => isEnded(child.state)) ||
+      approvals.some(approval => approval.state !== 'pending')
+    )
+      return 'went_on';
     const asked = approvals[0];
     if (question && asked) {
-      await suspendRun(tx, lease, nowOf(deps), { kind: 'approval', approval_id: asked.id, question: true }, 'Waits for an answer.', null);
+      await suspendRun(
+        tx,
+        lease,
+        nowOf(deps),
+        { kind: 'approval', approval_id: asked.id, question: true },
+        'Waits for an answer.',
+        null,
+      );
     } else {
       await suspendRun(tx, lease, nowOf(deps), { kind: 'children', call_ids: callIds }, null, null);
     }
@@ -170,8 +231,19 @@ async function waitForOthers(activity: Activity, callIds: string[], question: st
 /** Text that the agent is shown as a user message. */
 async function notice(activity: Activity, text: string, more: { system?: string } = {}): Promise<void> {
   const { deps, lease } = activity;
-  const step: Step = { seq: nextSeq(activity), kind: 'notice', name: 'notice', call_id: null, outcome: 'ok', data: { text, ...more } };
-  await commitStep(deps.db, lease, nowOf(deps), { ...step, idempotencyKey: stepKey(lease.runId, step.seq), startedAt: nowOf(deps) });
+  const step: Step = {
+    seq: nextSeq(activity),
+    kind: 'notice',
+    name: 'notice',
+    call_id: null,
+    outcome: 'ok',
+    data: { text, ...more },
+  };
+  await commitStep(deps.db, lease, nowOf(deps), {
+    ...step,
+    idempotencyKey: stepKey(lease.runId, step.seq),
+    startedAt: nowOf(deps),
+  });
   activity.steps.push(step);
 }
 
@@ -189,12 +261,33 @@ async function deliverMessages(activity: Activity): Promise<boolean> {
     .limit(20)
     .execute();
   if (unread.length === 0) return false;
-  const text = unread.map(m => `[message from ${m.sender}]${m.subject ? ` ${m.subject}` : ''}\n${m.body}`).join('\n\n');
+  const text = unread
+    .map(m => `[message from ${m.sender}]${m.subject ? ` ${m.subject}` : ''}\n${m.body}`)
+    .join('\n\n');
   const now = nowOf(deps);
-  const step: Step = { seq: nextSeq(activity), kind: 'notice', name: 'message', call_id: null, outcome: 'ok', data: { text } };
+  const step: Step = {
+    seq: nextSeq(activity),
+    kind: 'notice',
+    name: 'message',
+    call_id: null,
+    outcome: 'ok',
+    data: { text },
+  };
   await transact(deps.db, async tx => {
-    await commitStep(tx, lease, now, { ...step, idempotencyKey: stepKey(lease.runId, step.seq), startedAt: now });
-    await tx.updateTable('messages').set({ read_at: now }).where('id', 'in', unread.map(m => m.id)).execute();
+    await commitStep(tx, lease, now, {
+      ...step,
+      idempotencyKey: stepKey(lease.runId, step.seq),
+      startedAt: now,
+    });
+    await tx
+      .updateTable('messages')
+      .set({ read_at: now })
+      .where(
+        'id',
+        'in',
+        unread.map(m => m.id),
+      )
+      .execute();
   });
   activity.steps.push(step);
   return true;
@@ -227,12 +320,18 @@ async function recordFailure(deps: RunDeps, lease: Lease, error: unknown): Promi
   const problem = toProblem(error);
   await transact(deps.db, async tx => {
     const { rows } = await sql<{ failure_count: number }>`update runs set failure_count = failure_count + 1
-      where id = ${lease.runId} and fencing_token = ${lease.fencingToken} and state = 'running' returning failure_count`.execute(tx);
+      where id = ${lease.runId} and fencing_token = ${lease.fencingToken} and state = 'running' returning failure_count`.execute(
+      tx,
+    );
     const failures = rows[0]?.failure_count;
     if (failures === undefined) return;
     const task = await getTask(tx, lease.actor, lease.taskId);
     if (failures >= maxFailures || (problem instanceof Problem && problem.kind === 'invalid')) {
-      return fail(tx, lease, now, task, { state: 'dead_letter', code: problem.code, reason: problem.message });
+      return fail(tx, lease, now, task, {
+        state: 'dead_letter',
+        code: problem.code,
+        reason: problem.message,
+      });
     }
     const wakeAt = new Date(now.getTime() + backoffMs(failures, failureBackoff, deps.random()));
     await suspendRun(tx, lease, now, { kind: 'time' }, problem.message, wakeAt);

@@ -7,15 +7,15 @@ import { newId } from '../../base/ids.ts';
 import type { Json } from '../../base/json.ts';
 import { Problem } from '../../base/problem.ts';
 import { minutes } from '../../base/time.ts';
-import { transact, type Tx } from '../../platform/db/db.ts';
+import { type Tx, transact } from '../../platform/db/db.ts';
 import { appendEvent } from '../../platform/journal/facts.ts';
 import { enqueue } from '../../platform/queue/queue.ts';
-import { findApproval, requestApproval } from '../approvals/approvals.ts';
 import { type Agent, listAgents } from '../agents/agents.ts';
+import { findApproval, requestApproval } from '../approvals/approvals.ts';
 import { releaseAll } from '../budgets/budgets.ts';
 import { collectCommit, findCommit, readHead } from '../sandboxes/workspaces.ts';
-import { createTask, endTask, getTask, moveTask, type Task } from '../tasks/tasks.ts';
 import { isEnded } from '../tasks/task-states.ts';
+import { createTask, endTask, getTask, moveTask, type Task } from '../tasks/tasks.ts';
 import type { ToolArguments } from '../tools/catalog.ts';
 import type { ToolOutput } from '../tools/sandbox-tools.ts';
 import { type Activity, nowOf } from './context.ts';
@@ -39,9 +39,19 @@ const output = (content: string): ControlResult => ({ kind: 'output', output: { 
 /** How long an assignee has to accept a task before silence counts as a violation. */
 export const acceptWithinMs = minutes(5);
 
-export const controlTools = { delegate, ask_human: askHuman, send_message: sendMessage, submit_result: submitResult, decide_assignment: decideAssignment };
+export const controlTools = {
+  delegate,
+  ask_human: askHuman,
+  send_message: sendMessage,
+  submit_result: submitResult,
+  decide_assignment: decideAssignment,
+};
 
-async function delegate(activity: Activity, call: ToolCall, args: ToolArguments<'delegate'>): Promise<ControlResult> {
+async function delegate(
+  activity: Activity,
+  call: ToolCall,
+  args: ToolArguments<'delegate'>,
+): Promise<ControlResult> {
   const { deps, lease, task, agent } = activity;
   const found = await deps.db
     .selectFrom('tasks')
@@ -49,7 +59,10 @@ async function delegate(activity: Activity, call: ToolCall, args: ToolArguments<
     .where('parent_run_id', '=', lease.runId)
     .where('parent_call_id', '=', call.id)
     .executeTakeFirst();
-  if (found) return isEnded(found.state) ? { kind: 'output', output: { content: await describeChild(activity, found), is_error: false } } : { kind: 'wait' };
+  if (found)
+    return isEnded(found.state)
+      ? { kind: 'output', output: { content: await describeChild(activity, found), is_error: false } }
+      : { kind: 'wait' };
   const now = nowOf(deps);
   await transact(deps.db, async tx => {
     await requireLease(tx, lease);
@@ -77,11 +90,19 @@ async function delegate(activity: Activity, call: ToolCall, args: ToolArguments<
       deadlineAt: new Date(deadline),
       budgetMicros: args.budget_usd === null ? null : Math.round(args.budget_usd * 1_000_000),
       dependsOn: [],
-      parent: { task, runId: lease.runId, callId: call.id, acceptBy: new Date(Math.min(deadline, now.getTime() + acceptWithinMs)) },
+      parent: {
+        task,
+        runId: lease.runId,
+        callId: call.id,
+        acceptBy: new Date(Math.min(deadline, now.getTime() + acceptWithinMs)),
+      },
       subjectTaskId: subject?.id ?? null,
     });
   });
-  deps.log.info({ run_id: lease.runId, from: agent.name, to: args.assignee, request_id: lease.actor.requestId }, 'delegated');
+  deps.log.info(
+    { run_id: lease.runId, from: agent.name, to: args.assignee, request_id: lease.actor.requestId },
+    'delegated',
+  );
   return { kind: 'wait' };
 }
 
@@ -90,30 +111,70 @@ async function findReport(tx: Tx, activity: Activity, name: string): Promise<Age
   const team = await listAgents(tx, activity.lease.actor, activity.agent.team_id);
   const reports = team.filter(a => a.reports_to === activity.agent.id);
   const assignee = team.find(a => a.name === name);
-  if (!assignee) throw new Problem('forbidden', 'assignee_missing', `There is no ${name} in your team. Your direct reports: ${reports.map(r => r.name).join(', ')}.`);
+  if (!assignee)
+    throw new Problem(
+      'forbidden',
+      'assignee_missing',
+      `There is no ${name} in your team. Your direct reports: ${reports.map(r => r.name).join(', ')}.`,
+    );
   if (assignee.reports_to !== activity.agent.id) {
-    throw new Problem('forbidden', 'chain_of_command', `${name} does not report to you: give the task to ${reports.map(r => r.name).join(' or ') || 'nobody, do it yourself'}.`);
+    throw new Problem(
+      'forbidden',
+      'chain_of_command',
+      `${name} does not report to you: give the task to ${reports.map(r => r.name).join(' or ') || 'nobody, do it yourself'}.`,
+    );
   }
-  if (assignee.state !== 'active') throw new Problem('conflict', 'assignee_unavailable', `${name} is ${assignee.state} and takes no work now.`);
+  if (assignee.state !== 'active')
+    throw new Problem(
+      'conflict',
+      'assignee_unavailable',
+      `${name} is ${assignee.state} and takes no work now.`,
+    );
   return assignee;
 }
 
 async function findSubject(tx: Tx, activity: Activity, id: string): Promise<Task> {
   const subject = await getTask(tx, activity.lease.actor, id);
-  if (subject.root_task_id !== activity.task.root_task_id) throw new Problem('forbidden', 'subject_elsewhere', `${id} belongs to other work than yours.`);
+  if (subject.root_task_id !== activity.task.root_task_id)
+    throw new Problem('forbidden', 'subject_elsewhere', `${id} belongs to other work than yours.`);
   return subject;
 }
 
 function requireVerifiable(args: ToolArguments<'delegate'>, subject: Task | null, assignee: Agent): void {
-  if (!subject) throw new Problem('invalid', 'subject_required', 'A verification needs subject_task: the task whose result is to be judged.');
-  if (!subject.delivered_commit) throw new Problem('invalid', 'subject_without_commit', `${subject.id} delivered no commit: there is nothing to verify.`);
-  if (subject.agent_id === assignee.id) throw new Problem('forbidden', 'self_verification', `${args.assignee} did this work: somebody else has to verify it.`);
+  if (!subject)
+    throw new Problem(
+      'invalid',
+      'subject_required',
+      'A verification needs subject_task: the task whose result is to be judged.',
+    );
+  if (!subject.delivered_commit)
+    throw new Problem(
+      'invalid',
+      'subject_without_commit',
+      `${subject.id} delivered no commit: there is nothing to verify.`,
+    );
+  if (subject.agent_id === assignee.id)
+    throw new Problem(
+      'forbidden',
+      'self_verification',
+      `${args.assignee} did this work: somebody else has to verify it.`,
+    );
 }
 
 async function describeChild(activity: Activity, child: Task): Promise<string> {
   const { db } = activity.deps;
-  const agent = await db.selectFrom('agents').select('name').where('id', '=', child.agent_id).executeTakeFirstOrThrow();
-  const checks = await db.selectFrom('checks').selectAll().where('task_id', '=', child.id).where('round', '=', child.round).orderBy('id').execute();
+  const agent = await db
+    .selectFrom('agents')
+    .select('name')
+    .where('id', '=', child.agent_id)
+    .executeTakeFirstOrThrow();
+  const checks = await db
+    .selectFrom('checks')
+    .selectAll()
+    .where('task_id', '=', child.id)
+    .where('round', '=', child.round)
+    .orderBy('id')
+    .execute();
   const verdict = checks.length === 0 ? 'none' : checks.every(check => check.passed) ? 'passed' : 'failed';
   const lines = [
     `task: ${child.id}`,
@@ -130,11 +191,19 @@ async function describeChild(activity: Activity, child: Task): Promise<string> {
   return lines.join('\n');
 }
 
-async function askHuman(activity: Activity, call: ToolCall, args: ToolArguments<'ask_human'>): Promise<ControlResult> {
+async function askHuman(
+  activity: Activity,
+  call: ToolCall,
+  args: ToolArguments<'ask_human'>,
+): Promise<ControlResult> {
   const { deps, lease, task } = activity;
   const found = await findApproval(deps.db, lease.runId, call.id);
   if (found?.state === 'approved') return output(`answer: ${found.answer}`);
-  if (found && found.state !== 'pending') return { kind: 'output', output: { content: `Not answered (${found.state}): ${found.answer ?? ''}`, is_error: true } };
+  if (found && found.state !== 'pending')
+    return {
+      kind: 'output',
+      output: { content: `Not answered (${found.state}): ${found.answer ?? ''}`, is_error: true },
+    };
   const now = nowOf(deps);
   await transact(deps.db, async tx => {
     await requireLease(tx, lease);
@@ -153,13 +222,25 @@ async function askHuman(activity: Activity, call: ToolCall, args: ToolArguments<
 }
 
 /** The sender is the run's own agent, set here: nobody can write in another's name. */
-async function sendMessage(activity: Activity, call: ToolCall, args: ToolArguments<'send_message'>): Promise<ControlResult> {
+async function sendMessage(
+  activity: Activity,
+  call: ToolCall,
+  args: ToolArguments<'send_message'>,
+): Promise<ControlResult> {
   const { deps, lease, task, agent } = activity;
   const team = await listAgents(deps.db, lease.actor, agent.team_id);
   const recipient = team.find(a => a.name === args.to);
-  const near = recipient && (recipient.id === agent.reports_to || recipient.reports_to === agent.id || recipient.reports_to === agent.reports_to);
+  const near =
+    recipient &&
+    (recipient.id === agent.reports_to ||
+      recipient.reports_to === agent.id ||
+      recipient.reports_to === agent.reports_to);
   if (!recipient || !near || recipient.id === agent.id) {
-    throw new Problem('forbidden', 'recipient_refused', `You cannot write to ${args.to}: only to your manager, your direct reports and your peers.`);
+    throw new Problem(
+      'forbidden',
+      'recipient_refused',
+      `You cannot write to ${args.to}: only to your manager, your direct reports and your peers.`,
+    );
   }
   const now = nowOf(deps);
   const id = newId('msg', now.getTime());
@@ -167,51 +248,94 @@ async function sendMessage(activity: Activity, call: ToolCall, args: ToolArgumen
   await commitWith(activity, call, result, async tx => {
     await tx
       .insertInto('messages')
-      .values({ id, organization_id: task.organization_id, task_id: task.id, sender: agent.name, recipient_agent_id: recipient.id, subject: args.subject, body: args.body, created_at: now })
+      .values({
+        id,
+        organization_id: task.organization_id,
+        task_id: task.id,
+        sender: agent.name,
+        recipient_agent_id: recipient.id,
+        subject: args.subject,
+        body: args.body,
+        created_at: now,
+      })
       .execute();
-    await appendEvent(tx, lease.actor, now, 'message.sent', subjectOf(lease), { id, from: agent.name, to: args.to, subject: args.subject });
+    await appendEvent(tx, lease.actor, now, 'message.sent', subjectOf(lease), {
+      id,
+      from: agent.name,
+      to: args.to,
+      subject: args.subject,
+    });
   });
   return { kind: 'settled' };
 }
 
 /** Commits a control tool's step together with what it changes. */
-async function commitWith(activity: Activity, call: ToolCall, result: ToolOutput, change: (tx: Tx) => Promise<void>): Promise<void> {
+async function commitWith(
+  activity: Activity,
+  call: ToolCall,
+  result: ToolOutput,
+  change: (tx: Tx) => Promise<void>,
+): Promise<void> {
   const { deps, lease } = activity;
   const step = toolStep(activity, call, result, result.is_error ? 'failed' : 'ok');
   const startedAt = nowOf(deps);
   await transact(deps.db, async tx => {
-    await commitStep(tx, lease, startedAt, { ...step, idempotencyKey: stepKey(lease.runId, step.seq), startedAt });
+    await commitStep(tx, lease, startedAt, {
+      ...step,
+      idempotencyKey: stepKey(lease.runId, step.seq),
+      startedAt,
+    });
     await change(tx);
   });
   activity.steps.push(step);
 }
 
-async function decideAssignment(activity: Activity, call: ToolCall, args: ToolArguments<'decide_assignment'>): Promise<ControlResult> {
+async function decideAssignment(
+  activity: Activity,
+  call: ToolCall,
+  args: ToolArguments<'decide_assignment'>,
+): Promise<ControlResult> {
   const { deps, lease, task } = activity;
   const now = nowOf(deps);
   if (args.decision === 'reject' && args.reason.trim() === '') {
     throw new Problem('invalid', 'reason_required', 'A rejection needs a reason.');
   }
-  await commitWith(activity, call, { content: args.decision === 'accept' ? 'accepted' : 'rejected', is_error: false }, async tx => {
-    if (args.decision === 'accept') {
-      await tx.updateTable('tasks').set({ accepted_at: now }).where('id', '=', task.id).execute();
-      await appendEvent(tx, lease.actor, now, 'task.accepted', subjectOf(lease), {});
-      return;
-    }
-    await appendEvent(tx, lease.actor, now, 'task.rejected', subjectOf(lease), { reason: args.reason });
-    await releaseAll(tx, now, lease.runId);
-    await endTask(tx, lease.actor, now, task, 'failed', { decision: 'rejected', reason: `Rejected by ${activity.agent.name}: ${args.reason}` });
-  });
+  await commitWith(
+    activity,
+    call,
+    { content: args.decision === 'accept' ? 'accepted' : 'rejected', is_error: false },
+    async tx => {
+      if (args.decision === 'accept') {
+        await tx.updateTable('tasks').set({ accepted_at: now }).where('id', '=', task.id).execute();
+        await appendEvent(tx, lease.actor, now, 'task.accepted', subjectOf(lease), {});
+        return;
+      }
+      await appendEvent(tx, lease.actor, now, 'task.rejected', subjectOf(lease), { reason: args.reason });
+      await releaseAll(tx, now, lease.runId);
+      await endTask(tx, lease.actor, now, task, 'failed', {
+        decision: 'rejected',
+        reason: `Rejected by ${activity.agent.name}: ${args.reason}`,
+      });
+    },
+  );
   if (args.decision === 'reject') return { kind: 'stopped' };
   activity.task = { ...task, accepted_at: now };
   return { kind: 'settled' };
 }
 
 /** Hands in: the run has succeeded, the task goes to review. Whether it succeeds is decided there, by checks. */
-async function submitResult(activity: Activity, call: ToolCall, args: ToolArguments<'submit_result'>): Promise<ControlResult> {
+async function submitResult(
+  activity: Activity,
+  call: ToolCall,
+  args: ToolArguments<'submit_result'>,
+): Promise<ControlResult> {
   const { deps, lease, task } = activity;
   if (!task.decisions.includes(args.decision)) {
-    throw new Problem('invalid', 'decision_unknown', `The decision must be one of: ${task.decisions.join(', ')}.`);
+    throw new Problem(
+      'invalid',
+      'decision_unknown',
+      `The decision must be one of: ${task.decisions.join(', ')}.`,
+    );
   }
   const commit = args.decision === 'done' ? await deliveredCommit(activity, args.commit) : null;
   const now = nowOf(deps);
@@ -224,7 +348,9 @@ async function submitResult(activity: Activity, call: ToolCall, args: ToolArgume
       .execute();
     const subject = { decision: args.decision, summary: args.summary, delivered_commit: commit };
     await moveTask(tx, lease.actor, now, task, 'in_review', subject);
-    await appendEvent(tx, lease.actor, now, 'run.succeeded', subjectOf(lease), { decision: args.decision as Json });
+    await appendEvent(tx, lease.actor, now, 'run.succeeded', subjectOf(lease), {
+      decision: args.decision as Json,
+    });
     await enqueue(tx, 'task.review', { task_id: task.id });
   });
   return { kind: 'stopped' };

@@ -3,8 +3,8 @@ import { newId } from '../../base/ids.ts';
 import type { Tx } from '../../platform/db/db.ts';
 import { appendEvent } from '../../platform/journal/facts.ts';
 import { releaseAll } from '../budgets/budgets.ts';
-import { getTask, endTask, type Task } from '../tasks/tasks.ts';
 import { isEnded } from '../tasks/task-states.ts';
+import { endTask, getTask, type Task } from '../tasks/tasks.ts';
 import { type Lease, subjectOf } from './lease.ts';
 
 export interface Failure {
@@ -32,7 +32,10 @@ export async function fail(tx: Tx, lease: Lease, now: Date, task: Task, failure:
         created_at: now,
       })
       .execute();
-    await appendEvent(tx, lease.actor, now, 'dead_letter.added', subjectOf(lease), { code: failure.code, reason: failure.reason });
+    await appendEvent(tx, lease.actor, now, 'dead_letter.added', subjectOf(lease), {
+      code: failure.code,
+      reason: failure.reason,
+    });
   }
   await endTask(tx, lease.actor, now, current, failure.state, { reason: failure.reason });
 }

@@ -44,10 +44,22 @@ export const stepKey = (runId: string, seq: number): string => `${runId}:${seq}`
  * Appends a step. @returns micro-dollars held for the next call, null when it does not fit or none was asked for.
  * @throws LeaseLost when this worker may not write for the run any more.
  */
-export async function commitStep(db: Reader, lease: Lease, now: Date, step: NewStep, extras: StepExtras = {}): Promise<number | null> {
+export async function commitStep(
+  db: Reader,
+  lease: Lease,
+  now: Date,
+  step: NewStep,
+  extras: StepExtras = {},
+): Promise<number | null> {
   const { actor } = lease;
   const subject = subjectOf(lease);
-  const eventData = { seq: step.seq, kind: step.kind, name: step.name, outcome: step.outcome, ...brief(step.data) };
+  const eventData = {
+    seq: step.seq,
+    kind: step.kind,
+    name: step.name,
+    outcome: step.outcome,
+    ...brief(step.data),
+  };
   const { rows } = await sql<{ written: number; held: number | null }>`
     with fenced as (
       update runs set step_count = step_count + 1, failure_count = 0, turn_count = turn_count + ${step.kind === 'model' ? 1 : 0}
@@ -120,7 +132,13 @@ function brief(data: JsonObject): JsonObject {
 }
 
 /** Commits an intent before an effect whose repetition would matter. Found again after a crash. */
-export async function declareIntent(db: Reader, lease: Lease, now: Date, seq: number, name: string): Promise<'new' | 'repeated'> {
+export async function declareIntent(
+  db: Reader,
+  lease: Lease,
+  now: Date,
+  seq: number,
+  name: string,
+): Promise<'new' | 'repeated'> {
   const { rows } = await sql<{ fresh: boolean }>`
     with fenced as (select id from runs where id = ${lease.runId} and fencing_token = ${lease.fencingToken} and state = 'running'),
     made as (

@@ -26,18 +26,34 @@ export class LeaseLost extends Error {
   }
 }
 
-export const subjectOf = (lease: Lease): Subject => ({ task_id: lease.taskId, root_task_id: lease.rootTaskId, run_id: lease.runId });
+export const subjectOf = (lease: Lease): Subject => ({
+  task_id: lease.taskId,
+  root_task_id: lease.rootTaskId,
+  run_id: lease.runId,
+});
 
 /** States in which a run may be claimed; `running` only when its lease ran out. */
-export async function claimRun(db: Db, workerId: string, now: Date, leaseMs: number, runId: string): Promise<Lease | null> {
-  const { rows } = await sql<Pick<Row<'runs'>, 'task_id' | 'agent_id' | 'organization_id' | 'request_id' | 'fencing_token'> & { root_task_id: string }>`
+export async function claimRun(
+  db: Db,
+  workerId: string,
+  now: Date,
+  leaseMs: number,
+  runId: string,
+): Promise<Lease | null> {
+  const { rows } = await sql<
+    Pick<Row<'runs'>, 'task_id' | 'agent_id' | 'organization_id' | 'request_id' | 'fencing_token'> & {
+      root_task_id: string;
+    }
+  >`
     update runs set state = 'running', worker_id = ${workerId}, lease_until = ${new Date(now.getTime() + leaseMs)}, waiting_on = null,
       wake_at = null, stop_requested = null, fencing_token = fencing_token + 1, started_at = coalesce(runs.started_at, ${now})
     from tasks t
     where runs.id = ${runId} and t.id = runs.task_id and t.state in ('queued', 'running', 'waiting')
       and (runs.state in ('queued', 'lost') or (runs.state = 'waiting' and (runs.wake_at is null or runs.wake_at <= ${now}))
         or (runs.state = 'running' and runs.lease_until < ${now}))
-    returning runs.task_id, runs.agent_id, runs.organization_id, runs.request_id, runs.fencing_token, t.root_task_id`.execute(db);
+    returning runs.task_id, runs.agent_id, runs.organization_id, runs.request_id, runs.fencing_token, t.root_task_id`.execute(
+    db,
+  );
   const row = rows[0];
   if (!row) return null;
   return {
@@ -52,7 +68,10 @@ export async function claimRun(db: Db, workerId: string, now: Date, leaseMs: num
 
 /** Locks the run for the transaction. @throws LeaseLost when the token is no longer the newest. */
 export async function requireLease(tx: Tx, lease: Lease): Promise<void> {
-  const { rows } = await sql`select 1 from runs where id = ${lease.runId} and fencing_token = ${lease.fencingToken} and state = 'running' for update`.execute(tx);
+  const { rows } =
+    await sql`select 1 from runs where id = ${lease.runId} and fencing_token = ${lease.fencingToken} and state = 'running' for update`.execute(
+      tx,
+    );
   if (rows.length === 0) throw new LeaseLost(lease);
 }
 
@@ -65,22 +84,46 @@ const taskWaits: Record<RunWait['kind'], (wait: RunWait) => TaskWait> = {
 };
 
 /** Lets go of a run that has to wait. Call `requireLease` first and check the condition again under its lock. */
-export async function suspendRun(tx: Tx, lease: Lease, now: Date, wait: RunWait, reason: string | null, wakeAt: Date | null): Promise<void> {
+export async function suspendRun(
+  tx: Tx,
+  lease: Lease,
+  now: Date,
+  wait: RunWait,
+  reason: string | null,
+  wakeAt: Date | null,
+): Promise<void> {
   await tx
     .updateTable('runs')
-    .set({ state: 'waiting', waiting_on: JSON.stringify(wait), state_reason: reason, wake_at: wakeAt, worker_id: null, lease_until: null })
+    .set({
+      state: 'waiting',
+      waiting_on: JSON.stringify(wait),
+      state_reason: reason,
+      wake_at: wakeAt,
+      worker_id: null,
+      lease_until: null,
+    })
     .where('id', '=', lease.runId)
     .where('fencing_token', '=', lease.fencingToken)
     .execute();
   const waitingOn = taskWaits[wait.kind](wait);
   const moved = await tx
     .updateTable('tasks')
-    .set(eb => ({ state: 'waiting', waiting_on: waitingOn, state_reason: reason, updated_at: now, version: eb('version', '+', 1) }))
+    .set(eb => ({
+      state: 'waiting',
+      waiting_on: waitingOn,
+      state_reason: reason,
+      updated_at: now,
+      version: eb('version', '+', 1),
+    }))
     .where('id', '=', lease.taskId)
     .where('state', 'in', ['running', 'waiting', 'queued'])
     .returning('id')
     .executeTakeFirst();
-  if (moved) await appendEvent(tx, lease.actor, now, 'task.waiting', subjectOf(lease), { waiting_on: waitingOn, reason });
+  if (moved)
+    await appendEvent(tx, lease.actor, now, 'task.waiting', subjectOf(lease), {
+      waiting_on: waitingOn,
+      reason,
+    });
   await appendEvent(tx, lease.actor, now, 'run.waiting', subjectOf(lease), { kind: wait.kind, reason });
 }
 

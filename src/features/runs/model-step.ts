@@ -2,19 +2,20 @@
  * A turn's model call: reserve → call → settle. The reservation is made with the step before, or here when there
  * is none; it bounds what the call may generate. A call that does not fit is not made: the run waits for money.
  */
-import { Problem } from '../../base/problem.ts';
+
 import { backoffMs } from '../../base/backoff.ts';
-import { transact } from '../../platform/db/db.ts';
 import type { Json, JsonObject } from '../../base/json.ts';
+import { Problem } from '../../base/problem.ts';
+import { transact } from '../../platform/db/db.ts';
 import { appendEvent } from '../../platform/journal/facts.ts';
 import { enqueue } from '../../platform/queue/queue.ts';
 import { budgetChain, type Hold, reserve, settle } from '../budgets/budgets.ts';
 import { costOf, dearestInputCost, findPrice, type Price } from '../budgets/prices.ts';
 import type { ModelFailed, ModelRequest, ModelSuccess, ModelTool } from '../models/port.ts';
 import { type Activity, nextSeq, nowOf } from './context.ts';
+import { fail } from './ending.ts';
 import { commitStep, stepKey } from './journal.ts';
 import { requireLease, subjectOf, suspendRun } from './lease.ts';
-import { fail } from './ending.ts';
 import { toolsFor } from './tool-list.ts';
 
 /** Retries of a failing call before it becomes a dead letter. */
@@ -39,7 +40,11 @@ async function estimate(activity: Activity, addedBytes = 0): Promise<Estimate> {
   const tools = Buffer.byteLength(JSON.stringify(toolsFor(activity)));
   const price = await findPrice(deps.db, model.provider, model.model, nowOf(deps));
   const budgetIds = await budgetChain(deps.db, activity.task.id);
-  return { inputTokens: Math.ceil((activity.transcript.bytes + addedBytes + tools) / bytesPerToken), price, budgetIds };
+  return {
+    inputTokens: Math.ceil((activity.transcript.bytes + addedBytes + tools) / bytesPerToken),
+    price,
+    budgetIds,
+  };
 }
 
 function holdFor(activity: Activity, seq: number, e: Estimate): Hold {
@@ -71,7 +76,11 @@ export async function callModel(activity: Activity): Promise<'went_on' | 'stoppe
   const e = await estimate(activity);
   if (e.budgetIds.length > 0 && !e.price) {
     const name = `${model.provider}/${model.model}`;
-    return waitForBudget(activity, null, `The model ${name} has no price, so no call can be made under a budget. Add its price, or raise no budget for it.`);
+    return waitForBudget(
+      activity,
+      null,
+      `The model ${name} has no price, so no call can be made under a budget. Add its price, or raise no budget for it.`,
+    );
   }
   const hold = holdFor(activity, seq, e);
   const held = activity.held ?? (await reserve(deps.db, lease.actor, nowOf(deps), hold));
@@ -79,7 +88,10 @@ export async function callModel(activity: Activity): Promise<'went_on' | 'stoppe
   if (held === null) return waitForBudget(activity, hold, 'The next model call does not fit the budget.');
   const request = requestFor(activity, e, held);
   const startedAt = nowOf(deps);
-  deps.log.debug({ run_id: lease.runId, seq, model: request.model, request_id: lease.actor.requestId }, 'model call');
+  deps.log.debug(
+    { run_id: lease.runId, seq, model: request.model, request_id: lease.actor.requestId },
+    'model call',
+  );
   const outcome = await model.driver.call(request, {
     signal: activity.signal,
     timeouts: deps.models.timeouts,
@@ -110,7 +122,13 @@ function requestFor(activity: Activity, e: Estimate, heldMicros: number): ModelR
   };
 }
 
-async function settleCall(activity: Activity, e: Estimate, seq: number, startedAt: Date, outcome: ModelSuccess): Promise<void> {
+async function settleCall(
+  activity: Activity,
+  e: Estimate,
+  seq: number,
+  startedAt: Date,
+  outcome: ModelSuccess,
+): Promise<void> {
   const { deps, lease, model, agent, task } = activity;
   const cost = e.price ? costOf(e.price, outcome.usage) : null;
   const data: JsonObject = {
@@ -123,7 +141,14 @@ async function settleCall(activity: Activity, e: Estimate, seq: number, startedA
     first_token_ms: Math.round(outcome.first_token_ms),
     total_ms: Math.round(outcome.total_ms),
   };
-  const step = { seq, kind: 'model' as const, name: model.model, call_id: null, outcome: 'ok' as const, data };
+  const step = {
+    seq,
+    kind: 'model' as const,
+    name: model.model,
+    call_id: null,
+    outcome: 'ok' as const,
+    data,
+  };
   await commitStep(
     deps.db,
     lease,
@@ -146,7 +171,11 @@ async function settleCall(activity: Activity, e: Estimate, seq: number, startedA
   activity.turnCount += 1;
 }
 
-async function waitForBudget(activity: Activity, hold: Hold | null, reason: string): Promise<'went_on' | 'stopped'> {
+async function waitForBudget(
+  activity: Activity,
+  hold: Hold | null,
+  reason: string,
+): Promise<'went_on' | 'stopped'> {
   const { deps, lease } = activity;
   return transact(deps.db, async tx => {
     await requireLease(tx, lease);
@@ -171,7 +200,10 @@ async function handleFailure(activity: Activity, key: string, outcome: ModelFail
     activity.signal.throwIfAborted();
     throw new Problem('unavailable', 'model_aborted', failure.message);
   }
-  deps.log.warn({ run_id: lease.runId, kind: failure.kind, status: failure.status, request_id: lease.actor.requestId }, 'model call failed');
+  deps.log.warn(
+    { run_id: lease.runId, kind: failure.kind, status: failure.status, request_id: lease.actor.requestId },
+    'model call failed',
+  );
   await transact(deps.db, async tx => {
     await requireLease(tx, lease);
     await settle(tx, now, key, 0);
@@ -181,14 +213,29 @@ async function handleFailure(activity: Activity, key: string, outcome: ModelFail
       .where('id', '=', lease.runId)
       .returning('failure_count')
       .executeTakeFirstOrThrow();
-    await appendEvent(tx, lease.actor, now, 'model.failed', subjectOf(lease), { kind: failure.kind, message: failure.message, attempt: failures });
+    await appendEvent(tx, lease.actor, now, 'model.failed', subjectOf(lease), {
+      kind: failure.kind,
+      message: failure.message,
+      attempt: failures,
+    });
     if (failure.retryable && failures <= maxModelRetries) {
       const delay = Math.max(backoffMs(failures, retryBackoff, deps.random()), failure.retry_after_ms ?? 0);
       const wakeAt = new Date(now.getTime() + delay);
-      await suspendRun(tx, lease, now, { kind: 'time' }, `The model did not answer (${failure.message}); next try in ${Math.ceil(delay / 1000)} s.`, wakeAt);
+      await suspendRun(
+        tx,
+        lease,
+        now,
+        { kind: 'time' },
+        `The model did not answer (${failure.message}); next try in ${Math.ceil(delay / 1000)} s.`,
+        wakeAt,
+      );
       return enqueue(tx, 'run.advance', { run_id: lease.runId }, { runAt: wakeAt });
     }
-    await fail(tx, lease, now, activity.task, { state: 'dead_letter', code: `model_${failure.kind}`, reason: `The model call failed: ${failure.message}` });
+    await fail(tx, lease, now, activity.task, {
+      state: 'dead_letter',
+      code: `model_${failure.kind}`,
+      reason: `The model call failed: ${failure.message}`,
+    });
   });
   return 'stopped';
 }

@@ -16,14 +16,20 @@ export interface Opening {
 /** Everything here is journaled with the first step, so that a run sees the same words to its end. */
 export async function composeOpening(db: Reader, actor: Actor, task: Task, agent: Agent): Promise<Opening> {
   const team = await listAgents(db, actor, agent.team_id);
-  const teamRow = await db.selectFrom('teams').select('name').where('id', '=', agent.team_id).executeTakeFirstOrThrow();
+  const teamRow = await db
+    .selectFrom('teams')
+    .select('name')
+    .where('id', '=', agent.team_id)
+    .executeTakeFirstOrThrow();
   const manager = team.find(other => other.id === agent.reports_to);
   const reports = team.filter(other => other.reports_to === agent.id && other.state === 'active');
   const system = [
     `You are ${agent.name}, ${agent.title} in the team ${teamRow.name}.`,
     `Role: ${agent.role}`,
     `You report to ${manager?.name ?? 'the people who run this installation'}.`,
-    ...(reports.length > 0 ? ['Your direct reports:', ...reports.map(r => `- ${r.name} (role: ${r.role}): ${r.description}`)] : []),
+    ...(reports.length > 0
+      ? ['Your direct reports:', ...reports.map(r => `- ${r.name} (role: ${r.role}): ${r.description}`)]
+      : []),
     '',
     agent.instructions,
     '',
@@ -36,7 +42,11 @@ async function composeBrief(db: Reader, task: Task): Promise<string> {
   const { brief } = task;
   const list = (items: readonly string[]) => items.map(item => `- ${item}`).join('\n');
   const subject = task.subject_task_id
-    ? await db.selectFrom('tasks').select(['id', 'delivered_commit']).where('id', '=', task.subject_task_id).executeTakeFirst()
+    ? await db
+        .selectFrom('tasks')
+        .select(['id', 'delivered_commit'])
+        .where('id', '=', task.subject_task_id)
+        .executeTakeFirst()
     : null;
   const sections: [string, string][] = [
     ['Objective', brief.objective],
@@ -62,7 +72,9 @@ async function composeBrief(db: Reader, task: Task): Promise<string> {
 
 function subjectText(task: Task, subject: { id: string; delivered_commit: string | null }): string {
   const what = `Task ${subject.id} delivered commit ${subject.delivered_commit ?? 'none'}.`;
-  return task.kind === 'verification' ? `${what} Judge it against the acceptance criteria.` : `${what} You start from it.`;
+  return task.kind === 'verification'
+    ? `${what} Judge it against the acceptance criteria.`
+    : `${what} You start from it.`;
 }
 
 /** What the checks of a round printed: the report that goes back to whoever did the work. */

@@ -5,7 +5,14 @@ import { Problem } from '../../base/problem.ts';
 import type { Clock } from '../../base/time.ts';
 import type { Db } from '../../platform/db/db.ts';
 import type { Row } from '../../platform/db/schema.ts';
-import { cursorQuery, pageOf, problemResponses, time, timeOrNull, toPage } from '../../platform/http/schemas.ts';
+import {
+  cursorQuery,
+  pageOf,
+  problemResponses,
+  time,
+  timeOrNull,
+  toPage,
+} from '../../platform/http/schemas.ts';
 import type { Server } from '../../platform/http/server.ts';
 import { write } from '../../platform/http/write.ts';
 import { actorOf } from '../identity/access.ts';
@@ -38,41 +45,82 @@ const idParams = z.strictObject({ id: z.string().regex(idPattern('dl')) });
 export function runRoutes(server: Server, deps: { db: Db; clock: Clock }): void {
   const { db, clock } = deps;
   const find = async (organizationId: string, id: string) => {
-    const row = await db.selectFrom('dead_letters').selectAll().where('id', '=', id).where('organization_id', '=', organizationId).executeTakeFirst();
+    const row = await db
+      .selectFrom('dead_letters')
+      .selectAll()
+      .where('id', '=', id)
+      .where('organization_id', '=', organizationId)
+      .executeTakeFirst();
     if (!row) throw new Problem('missing', 'dead_letter_missing', 'There is no such dead letter.');
     return row;
   };
 
   server.get(
     '/api/v1/dead-letters',
-    { schema: { tags: ['runs'], summary: 'Runs that could not go on, newest first; looking changes nothing', querystring: cursorQuery, response: { 200: pageOf(deadLetter), ...problemResponses } } },
+    {
+      schema: {
+        tags: ['runs'],
+        summary: 'Runs that could not go on, newest first; looking changes nothing',
+        querystring: cursorQuery,
+        response: { 200: pageOf(deadLetter), ...problemResponses },
+      },
+    },
     async request => {
       const { cursor, limit } = request.query;
-      let query = db.selectFrom('dead_letters').selectAll().where('organization_id', '=', actorOf(request).organizationId);
+      let query = db
+        .selectFrom('dead_letters')
+        .selectAll()
+        .where('organization_id', '=', actorOf(request).organizationId);
       if (cursor) query = query.where('id', '<', cursor);
-      const page = toPage(await query.orderBy('id', 'desc').limit(limit + 1).execute(), limit);
+      const page = toPage(
+        await query
+          .orderBy('id', 'desc')
+          .limit(limit + 1)
+          .execute(),
+        limit,
+      );
       return { ...page, items: page.items.map(show) };
     },
   );
 
   server.get(
     '/api/v1/dead-letters/:id',
-    { schema: { tags: ['runs'], summary: 'One dead letter', params: idParams, response: { 200: deadLetter, ...problemResponses } } },
+    {
+      schema: {
+        tags: ['runs'],
+        summary: 'One dead letter',
+        params: idParams,
+        response: { 200: deadLetter, ...problemResponses },
+      },
+    },
     async request => show(await find(actorOf(request).organizationId, request.params.id)),
   );
 
   server.post(
     '/api/v1/dead-letters/:id/replay',
-    { schema: { tags: ['runs'], summary: 'Try the task again, from the top of its tree', params: idParams, response: { 200: deadLetter, ...problemResponses } } },
+    {
+      schema: {
+        tags: ['runs'],
+        summary: 'Try the task again, from the top of its tree',
+        params: idParams,
+        response: { 200: deadLetter, ...problemResponses },
+      },
+    },
     async request => {
       const actor = actorOf(request);
       const letter = await find(actor.organizationId, request.params.id);
-      if (letter.replayed_at) throw new Problem('conflict', 'dead_letter_replayed', 'It was replayed already.');
+      if (letter.replayed_at)
+        throw new Problem('conflict', 'dead_letter_replayed', 'It was replayed already.');
       const now = new Date(clock.now());
       return write(db, actor, now, request, async tx => {
         const task = await getTask(tx, actor, letter.task_id);
         await retryTask(tx, actor, now, task.root_task_id);
-        const row = await tx.updateTable('dead_letters').set({ replayed_at: now }).where('id', '=', letter.id).returningAll().executeTakeFirstOrThrow();
+        const row = await tx
+          .updateTable('dead_letters')
+          .set({ replayed_at: now })
+          .where('id', '=', letter.id)
+          .returningAll()
+          .executeTakeFirstOrThrow();
         return show(row);
       });
     },

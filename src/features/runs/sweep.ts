@@ -4,13 +4,13 @@
  */
 import { sql } from 'kysely';
 import { messageOf } from '../../base/problem.ts';
-import { type Db, transact, type Tx } from '../../platform/db/db.ts';
+import { type Db, type Tx, transact } from '../../platform/db/db.ts';
 import { appendAudit, appendEvent, systemActor } from '../../platform/journal/facts.ts';
 import { enqueue } from '../../platform/queue/queue.ts';
 import { expireApprovals } from '../approvals/approvals.ts';
 import { settle } from '../budgets/budgets.ts';
-import { endTask } from '../tasks/tasks.ts';
 import { openStates } from '../tasks/task-states.ts';
+import { endTask } from '../tasks/tasks.ts';
 import type { Log } from './context.ts';
 
 const batch = 100;
@@ -52,8 +52,14 @@ async function buryWorkers(tx: Tx, now: Date, leaseMs: number): Promise<number> 
     .execute();
   for (const worker of dead) {
     await tx.updateTable('workers').set({ state: 'dead' }).where('id', '=', worker.id).execute();
-    await tx.updateTable('runs').set({ lease_until: new Date(now.getTime() - 1) }).where('worker_id', '=', worker.id).where('state', '=', 'running').execute();
-    if (worker.queue_worker_ids.length > 0) await sql`select graphile_worker.force_unlock_workers(${worker.queue_worker_ids}::text[])`.execute(tx);
+    await tx
+      .updateTable('runs')
+      .set({ lease_until: new Date(now.getTime() - 1) })
+      .where('worker_id', '=', worker.id)
+      .where('state', '=', 'running')
+      .execute();
+    if (worker.queue_worker_ids.length > 0)
+      await sql`select graphile_worker.force_unlock_workers(${worker.queue_worker_ids}::text[])`.execute(tx);
   }
   return dead.length;
 }
@@ -65,7 +71,10 @@ async function recoverRuns(tx: Tx, now: Date): Promise<number> {
     where id in (select id from runs where state = 'running' and lease_until < ${now} limit ${batch} for update skip locked)
     returning id, organization_id, task_id, request_id`.execute(tx);
   for (const run of rows) {
-    await appendEvent(tx, systemActor(run.organization_id, run.request_id), now, 'run.lost', { task_id: run.task_id, run_id: run.id });
+    await appendEvent(tx, systemActor(run.organization_id, run.request_id), now, 'run.lost', {
+      task_id: run.task_id,
+      run_id: run.id,
+    });
     await enqueue(tx, 'run.advance', { run_id: run.id });
   }
   return rows.length;
@@ -87,7 +96,9 @@ async function remindRuns(tx: Tx, now: Date): Promise<number> {
 async function remindReviews(tx: Tx, now: Date): Promise<number> {
   const { rows } = await sql<{ id: string }>`
     select t.id from tasks t where t.state = 'in_review' and t.updated_at < ${new Date(now.getTime() - 30 * second)}
-      and not exists (select 1 from graphile_worker.jobs j where j.key = 'task.review:' || t.id) limit ${batch}`.execute(tx);
+      and not exists (select 1 from graphile_worker.jobs j where j.key = 'task.review:' || t.id) limit ${batch}`.execute(
+    tx,
+  );
   for (const task of rows) await enqueue(tx, 'task.review', { task_id: task.id });
   return rows.length;
 }
@@ -104,9 +115,15 @@ async function timeOutTasks(tx: Tx, now: Date): Promise<number> {
     .skipLocked()
     .execute();
   for (const task of due) {
-    const fresh = await tx.selectFrom('tasks').select('state').where('id', '=', task.id).executeTakeFirstOrThrow();
+    const fresh = await tx
+      .selectFrom('tasks')
+      .select('state')
+      .where('id', '=', task.id)
+      .executeTakeFirstOrThrow();
     if (!(openStates as readonly string[]).includes(fresh.state)) continue;
-    await endTask(tx, systemActor(task.organization_id, task.request_id), now, task, 'timed_out', { reason: 'Its deadline passed.' });
+    await endTask(tx, systemActor(task.organization_id, task.request_id), now, task, 'timed_out', {
+      reason: 'Its deadline passed.',
+    });
   }
   return due.length;
 }
@@ -125,8 +142,14 @@ async function endUnaccepted(tx: Tx, now: Date): Promise<number> {
     .execute();
   for (const task of due) {
     const actor = systemActor(task.organization_id, task.request_id);
-    await appendAudit(tx, actor, now, 'task.accept', task.id, 'failed', { violation: 'not accepted in time', agent_id: task.agent_id });
-    await endTask(tx, actor, now, task, 'failed', { decision: 'ignored', reason: 'The assignee neither accepted nor rejected it in time.' });
+    await appendAudit(tx, actor, now, 'task.accept', task.id, 'failed', {
+      violation: 'not accepted in time',
+      agent_id: task.agent_id,
+    });
+    await endTask(tx, actor, now, task, 'failed', {
+      decision: 'ignored',
+      reason: 'The assignee neither accepted nor rejected it in time.',
+    });
   }
   return due.length;
 }

@@ -17,13 +17,19 @@ function schemaOf(name: ToolName): JsonObject {
   return schema;
 }
 
-const toTool = (name: ToolName): ModelTool => ({ name, description: toolBehaviours[name].description, input_schema: schemaOf(name) });
+const toTool = (name: ToolName): ModelTool => ({
+  name,
+  description: toolBehaviours[name].description,
+  input_schema: schemaOf(name),
+});
 
 /** Before a delegated task is accepted there is only the decision; then what the agent's definition grants. */
 export function toolsFor(activity: Pick<Activity, 'task' | 'agent'>): ModelTool[] {
   const { task, agent } = activity;
   if (task.parent_task_id !== null && task.accepted_at === null) return [toTool('decide_assignment')];
-  return agent.tools.filter((name): name is ToolName => name in toolArguments && name !== 'decide_assignment').map(name => withDecisions(toTool(name), task.decisions));
+  return agent.tools
+    .filter((name): name is ToolName => name in toolArguments && name !== 'decide_assignment')
+    .map(name => withDecisions(toTool(name), task.decisions));
 }
 
 function withDecisions(tool: ModelTool, decisions: string[]): ModelTool {

@@ -9,13 +9,13 @@ import { messageOf, Problem } from '../../base/problem.ts';
 import { hours } from '../../base/time.ts';
 import { transact } from '../../platform/db/db.ts';
 import { findApproval, payloadHash, requestApproval } from '../approvals/approvals.ts';
-import { ensureClone, ensureRepository, openSandbox } from '../sandboxes/workspaces.ts';
 import { requireSandbox, workspaceDirectory } from '../sandboxes/workshop.ts';
+import { ensureClone, ensureRepository, openSandbox } from '../sandboxes/workspaces.ts';
 import { type ToolName, toolArguments, toolBehaviours } from '../tools/catalog.ts';
 import { decideToolCall } from '../tools/policy.ts';
 import { isSandboxTool, sandboxTools, type ToolOutput } from '../tools/sandbox-tools.ts';
 import { type Activity, nextSeq, nowOf } from './context.ts';
-import { controlTools, type ControlResult } from './control-tools.ts';
+import { type ControlResult, controlTools } from './control-tools.ts';
 import { commitStep, declareIntent, type NewStep, stepKey } from './journal.ts';
 import { requireLease, suspendRun } from './lease.ts';
 import { holdAfter } from './model-step.ts';
@@ -31,10 +31,19 @@ type Prepared =
   | { kind: 'ask'; reason: string };
 
 /** @returns `went_on` when the call is journaled, `waiting` when it waits for others, `stopped` when the run does or has ended. */
-export async function callTool(activity: Activity, call: ToolCall): Promise<'went_on' | 'waiting' | 'stopped'> {
+export async function callTool(
+  activity: Activity,
+  call: ToolCall,
+): Promise<'went_on' | 'waiting' | 'stopped'> {
   const prepared = await prepare(activity, call);
   if (prepared.kind === 'refused') {
-    await settleTool(activity, call, { content: prepared.reason, is_error: true }, prepared.outcome, nowOf(activity.deps));
+    await settleTool(
+      activity,
+      call,
+      { content: prepared.reason, is_error: true },
+      prepared.outcome,
+      nowOf(activity.deps),
+    );
     return 'went_on';
   }
   if (prepared.kind === 'ask') return ask(activity, call, prepared.reason);
@@ -54,19 +63,33 @@ async function prepare(activity: Activity, call: ToolCall): Promise<Prepared> {
   const name = call.name as ToolName;
   const parsed = (toolArguments[name] as z.ZodType).safeParse(call.arguments);
   if (!parsed.success) {
-    const faults = parsed.error.issues.map(issue => `${issue.path.join('.') || 'arguments'}: ${issue.message}`).join('; ');
+    const faults = parsed.error.issues
+      .map(issue => `${issue.path.join('.') || 'arguments'}: ${issue.message}`)
+      .join('; ');
     return { kind: 'refused', outcome: 'failed', reason: `The arguments are not valid: ${faults}` };
   }
   const args = parsed.data as JsonObject;
-  const facts = { organizationId: activity.lease.actor.organizationId, tool: name, agentRole: activity.agent.role, arguments: args };
+  const facts = {
+    organizationId: activity.lease.actor.organizationId,
+    tool: name,
+    agentRole: activity.agent.role,
+    arguments: args,
+  };
   const decision = await decideToolCall(activity.deps.db, facts);
-  if (decision.outcome === 'deny') return { kind: 'refused', outcome: 'refused', reason: `Refused by policy: ${decision.reason}` };
+  if (decision.outcome === 'deny')
+    return { kind: 'refused', outcome: 'refused', reason: `Refused by policy: ${decision.reason}` };
   if (decision.outcome === 'ask') {
     const approval = await findApproval(activity.deps.db, activity.lease.runId, call.id);
-    const mine = approval?.kind === 'tool_call' && approval.payload_hash === payloadHash({ tool: name, arguments: call.arguments });
+    const mine =
+      approval?.kind === 'tool_call' &&
+      approval.payload_hash === payloadHash({ tool: name, arguments: call.arguments });
     if (!approval || !mine || approval.state === 'pending') return { kind: 'ask', reason: decision.reason };
     if (approval.state !== 'approved') {
-      return { kind: 'refused', outcome: 'refused', reason: `Not approved (${approval.state}): ${approval.answer ?? ''}` };
+      return {
+        kind: 'refused',
+        outcome: 'refused',
+        reason: `Not approved (${approval.state}): ${approval.answer ?? ''}`,
+      };
     }
   }
   return { kind: 'ready', name, args };
@@ -89,19 +112,34 @@ async function ask(activity: Activity, call: ToolCall, reason: string): Promise<
       expiresAt: new Date(now.getTime() + approvalLifeMs),
     });
     if (approval.state !== 'pending') return 'went_on';
-    await suspendRun(tx, lease, now, { kind: 'approval', approval_id: approval.id, question: false }, reason, null);
+    await suspendRun(
+      tx,
+      lease,
+      now,
+      { kind: 'approval', approval_id: approval.id, question: false },
+      reason,
+      null,
+    );
     return 'stopped';
   });
 }
 
-async function executeInSandbox(activity: Activity, name: keyof typeof sandboxTools, args: JsonObject): Promise<ToolOutput> {
+async function executeInSandbox(
+  activity: Activity,
+  name: keyof typeof sandboxTools,
+  args: JsonObject,
+): Promise<ToolOutput> {
   const seq = nextSeq(activity);
   const { deps, lease } = activity;
-  if (toolBehaviours[name].recovery === 'look_up') await declareIntent(deps.db, lease, nowOf(deps), seq, name);
+  if (toolBehaviours[name].recovery === 'look_up')
+    await declareIntent(deps.db, lease, nowOf(deps), seq, name);
   try {
     const sandbox = await openWorkspace(activity);
     const handler = sandboxTools[name] as (context: unknown, args: unknown) => Promise<ToolOutput>;
-    return await handler({ sandbox, signal: activity.signal, idempotencyKey: stepKey(lease.runId, seq) }, args);
+    return await handler(
+      { sandbox, signal: activity.signal, idempotencyKey: stepKey(lease.runId, seq) },
+      args,
+    );
   } catch (error) {
     activity.signal.throwIfAborted();
     if (error instanceof Problem && !error.retryable) return { content: error.message, is_error: true };
@@ -127,14 +165,23 @@ export async function openWorkspace(activity: Activity): Promise<NonNullable<Act
   return activity.sandbox;
 }
 
-async function settleControl(activity: Activity, call: ToolCall, name: ToolName, args: JsonObject): Promise<'went_on' | 'waiting' | 'stopped'> {
+async function settleControl(
+  activity: Activity,
+  call: ToolCall,
+  name: ToolName,
+  args: JsonObject,
+): Promise<'went_on' | 'waiting' | 'stopped'> {
   const startedAt = nowOf(activity.deps);
   let result: ControlResult;
   try {
     result = await controlTools[name as keyof typeof controlTools](activity, call, args as never);
   } catch (error) {
     if (!(error instanceof Problem) || error.retryable) throw error;
-    result = { kind: 'output', output: { content: messageOf(error), is_error: true }, refused: error.kind === 'forbidden' };
+    result = {
+      kind: 'output',
+      output: { content: messageOf(error), is_error: true },
+      refused: error.kind === 'forbidden',
+    };
   }
   if (result.kind === 'wait') return 'waiting';
   if (result.kind === 'stopped') return 'stopped';
@@ -145,23 +192,44 @@ async function settleControl(activity: Activity, call: ToolCall, name: ToolName,
 }
 
 /** The step of a finished call. When it is the last of its turn, the next model call is reserved with it. */
-export async function settleTool(activity: Activity, call: ToolCall, output: ToolOutput, outcome: NewStep['outcome'], startedAt: Date): Promise<void> {
+export async function settleTool(
+  activity: Activity,
+  call: ToolCall,
+  output: ToolOutput,
+  outcome: NewStep['outcome'],
+  startedAt: Date,
+): Promise<void> {
   const { deps, lease } = activity;
   const last = activity.transcript.pending.length === 1;
   const hold = last ? await holdAfter(activity, Buffer.byteLength(output.content) + 200) : undefined;
   const step = toolStep(activity, call, output, outcome);
-  const held = await commitStep(deps.db, lease, nowOf(deps), { ...step, idempotencyKey: stepKey(lease.runId, step.seq), startedAt }, { hold });
+  const held = await commitStep(
+    deps.db,
+    lease,
+    nowOf(deps),
+    { ...step, idempotencyKey: stepKey(lease.runId, step.seq), startedAt },
+    { hold },
+  );
   activity.held = held;
   activity.steps.push(step);
 }
 
-export function toolStep(activity: Activity, call: ToolCall, output: ToolOutput, outcome: NewStep['outcome']) {
+export function toolStep(
+  activity: Activity,
+  call: ToolCall,
+  output: ToolOutput,
+  outcome: NewStep['outcome'],
+) {
   return {
     seq: nextSeq(activity),
     kind: 'tool' as const,
     name: call.name,
     call_id: call.id,
     outcome,
-    data: { arguments: call.arguments as Json, content: output.content.replaceAll('\0', '\ufffd'), is_error: output.is_error },
+    data: {
+      arguments: call.arguments as Json,
+      content: output.content.replaceAll('\0', '\ufffd'),
+      is_error: output.is_error,
+    },
   };
 }

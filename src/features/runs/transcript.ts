@@ -38,7 +38,9 @@ export function readTranscript(steps: readonly Step[]): Transcript {
     } else if (step.kind === 'model') {
       const content = step.data.content as unknown as ContentPart[];
       messages.push({ role: 'assistant', content });
-      pending = content.filter(part => part.type === 'tool_call').map(({ id, name, arguments: args }) => ({ id, name, arguments: args }));
+      pending = content
+        .filter(part => part.type === 'tool_call')
+        .map(({ id, name, arguments: args }) => ({ id, name, arguments: args }));
       idle = pending.length === 0;
       idleTurns = idle ? idleTurns + 1 : 0;
     } else {
@@ -54,6 +56,8 @@ export function readTranscript(steps: readonly Step[]): Transcript {
       pending = pending.filter(call => call.id !== step.call_id);
     }
   }
-  const bytes = Buffer.byteLength(system) + messages.reduce((sum, message) => sum + Buffer.byteLength(JSON.stringify(message.content)), 0);
+  const bytes =
+    Buffer.byteLength(system) +
+    messages.reduce((sum, message) => sum + Buffer.byteLength(JSON.stringify(message.content)), 0);
   return { system, messages, pending, idle, idleTurns, bytes };
 }

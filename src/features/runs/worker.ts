@@ -55,13 +55,28 @@ export class Worker implements Holder, AsyncDisposable {
     const now = nowOf(this.#deps);
     await this.#deps.db
       .insertInto('workers')
-      .values({ id: this.workerId, host: hostname(), pid: process.pid, state: 'active', queue_worker_ids: [], started_at: now, heartbeat_at: now })
+      .values({
+        id: this.workerId,
+        host: hostname(),
+        pid: process.pid,
+        state: 'active',
+        queue_worker_ids: [],
+        started_at: now,
+        heartbeat_at: now,
+      })
       .execute();
     this.#lastBeat = now.getTime();
-    const handlers: JobHandlers = { ...this.#options.handlers, 'run.advance': ({ run_id }) => advanceRun(this.#deps, this, run_id) };
+    const handlers: JobHandlers = {
+      ...this.#options.handlers,
+      'run.advance': ({ run_id }) => advanceRun(this.#deps, this, run_id),
+    };
     const taskList: TaskList = {};
     for (const name of Object.keys(handlers) as JobName[]) {
-      taskList[name] = (payload, helpers) => (handlers[name] as (p: unknown, s: AbortSignal) => Promise<void>)(payload, helpers.abortSignal ?? new AbortController().signal);
+      taskList[name] = (payload, helpers) =>
+        (handlers[name] as (p: unknown, s: AbortSignal) => Promise<void>)(
+          payload,
+          helpers.abortSignal ?? new AbortController().signal,
+        );
     }
     const events: WorkerEvents = new EventEmitter();
     events.on('worker:create', ({ worker }) => this.#queueWorkerIds.add(worker.workerId));
@@ -74,7 +89,8 @@ export class Worker implements Holder, AsyncDisposable {
       parsedCronItems: [],
       events,
       logger: new QueueLogger(() => (level, message) => {
-        if (level === 'error' || level === 'warning') this.#deps.log.warn({ worker_id: this.workerId }, `queue: ${message}`);
+        if (level === 'error' || level === 'warning')
+          this.#deps.log.warn({ worker_id: this.workerId }, `queue: ${message}`);
       }),
     });
     await this.#beat();
@@ -119,14 +135,22 @@ export class Worker implements Holder, AsyncDisposable {
       this.#lastBeat = now.getTime();
     } catch (error) {
       log.warn({ worker_id: this.workerId, reason: messageOf(error) }, 'heartbeat failed');
-      if (now.getTime() - this.#lastBeat > this.leaseMs) this.#abortAll('the database cannot be reached for longer than a lease lasts');
+      if (now.getTime() - this.#lastBeat > this.leaseMs)
+        this.#abortAll('the database cannot be reached for longer than a lease lasts');
     }
   }
 
   /** Others took this worker for dead (it was frozen, or cut off). Its runs are theirs; it starts afresh. */
   async #comeBack(now: Date): Promise<void> {
-    this.#deps.log.warn({ worker_id: this.workerId }, 'this worker was taken for dead; it goes on with nothing');
-    await this.#deps.db.updateTable('workers').set({ heartbeat_at: now, state: 'active' }).where('id', '=', this.workerId).execute();
+    this.#deps.log.warn(
+      { worker_id: this.workerId },
+      'this worker was taken for dead; it goes on with nothing',
+    );
+    await this.#deps.db
+      .updateTable('workers')
+      .set({ heartbeat_at: now, state: 'active' })
+      .where('id', '=', this.workerId)
+      .execute();
   }
 
   async #renewLeases(now: Date): Promise<void> {
@@ -138,7 +162,8 @@ export class Worker implements Holder, AsyncDisposable {
     const current = new Map(rows.map(row => [row.id, row]));
     for (const held of mine) {
       const row = current.get(held.lease.runId);
-      if (row?.fencing_token !== held.lease.fencingToken) held.abort.abort(new Error('the lease is gone: cancelled, or taken over'));
+      if (row?.fencing_token !== held.lease.fencingToken)
+        held.abort.abort(new Error('the lease is gone: cancelled, or taken over'));
       else held.pause = row.stop_requested === 'pause';
     }
   }
@@ -161,7 +186,11 @@ export class Worker implements Holder, AsyncDisposable {
       this.#timer = null;
       await this.#beating;
     }
-    await this.#deps.db.updateTable('workers').set({ state: 'stopped' }).where('id', '=', this.workerId).execute();
+    await this.#deps.db
+      .updateTable('workers')
+      .set({ state: 'stopped' })
+      .where('id', '=', this.workerId)
+      .execute();
   }
 
   [Symbol.asyncDispose](): Promise<void> {

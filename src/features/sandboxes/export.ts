@@ -4,14 +4,14 @@
  * only places two files and one reference, each by rename, owned by whoever owns the repository.
  */
 import { constants } from 'node:fs';
-import { type FileHandle, chmod, lchown, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
+import { chmod, type FileHandle, lchown, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { newId } from '../../base/ids.ts';
 import { Problem } from '../../base/problem.ts';
 import { requireGit } from './git.ts';
 import { commonGitDirectory } from './source.ts';
-import type { TreeTask } from './workspaces.ts';
 import { repositoryDirectory, type Workshop } from './workshop.ts';
+import type { TreeTask } from './workspaces.ts';
 
 export interface ExportRequest {
   location: string;
@@ -27,7 +27,11 @@ export async function exportBranch(shop: Workshop, task: TreeTask, request: Expo
   const common = await commonGitDirectory(request.location);
   const config = await readFile(join(common, 'config'), 'utf8').catch(() => '');
   if (/refstorage\s*=\s*reftable/i.test(config)) {
-    throw new Problem('invalid', 'delivery_refused', 'The source keeps its references as a reftable, which cannot be written to from outside. Take the change from the diff.');
+    throw new Problem(
+      'invalid',
+      'delivery_refused',
+      'The source keeps its references as a reftable, which cannot be written to from outside. Take the change from the diff.',
+    );
   }
   const reference = join(common, 'refs/heads', request.branch);
   const present = (await readFile(reference, 'utf8').catch(() => '')).trim();
@@ -47,7 +51,12 @@ export async function exportBranch(shop: Workshop, task: TreeTask, request: Expo
     }
     await placeReference(reference, request.commit, owner);
   } finally {
-    await requireGit(shop, { identity: task.identity, workspace: directory, mounts: [], timeoutMs: 60_000 }, 'rm -f -- "/workspace/$1".*', [name]);
+    await requireGit(
+      shop,
+      { identity: task.identity, workspace: directory, mounts: [], timeoutMs: 60_000 },
+      'rm -f -- "/workspace/$1".*',
+      [name],
+    );
   }
 }
 
@@ -66,7 +75,13 @@ interface Owner {
 }
 
 async function placeFile(source: string, target: string, owner: Owner): Promise<void> {
-  if (await stat(target).then(() => true, () => false)) return;
+  if (
+    await stat(target).then(
+      () => true,
+      () => false,
+    )
+  )
+    return;
   await mkdirOwned(dirname(target), owner);
   const temporary = `${target}.guildhall-${process.pid}`;
   const from = await open(source, constants.O_RDONLY | constants.O_NOFOLLOW);
@@ -82,7 +97,11 @@ async function placeFile(source: string, target: string, owner: Owner): Promise<
 }
 
 async function copyTo(from: FileHandle, path: string): Promise<void> {
-  const to = await open(path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW, 0o600);
+  const to = await open(
+    path,
+    constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW,
+    0o600,
+  );
   try {
     for await (const chunk of from.createReadStream({ autoClose: false })) await to.write(chunk as Buffer);
     await to.sync();
@@ -97,9 +116,15 @@ async function placeReference(path: string, commit: string, owner: Owner): Promi
   const lock = `${path}.lock`;
   let handle: FileHandle;
   try {
-    handle = await open(lock, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW, 0o644);
+    handle = await open(
+      lock,
+      constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW,
+      0o644,
+    );
   } catch (error) {
-    throw new Problem('unavailable', 'delivery_locked', `The source repository is locked (${lock} exists).`, { cause: error });
+    throw new Problem('unavailable', 'delivery_locked', `The source repository is locked (${lock} exists).`, {
+      cause: error,
+    });
   }
   try {
     await handle.writeFile(`${commit}\n`);
@@ -115,11 +140,22 @@ async function placeReference(path: string, commit: string, owner: Owner): Promi
 
 /** Makes missing folders one by one, so that each gets the owner of the repository. */
 async function mkdirOwned(path: string, owner: Owner): Promise<void> {
-  if (await stat(path).then(info => info.isDirectory(), () => false)) return;
+  if (
+    await stat(path).then(
+      info => info.isDirectory(),
+      () => false,
+    )
+  )
+    return;
   await mkdirOwned(dirname(path), owner);
   await mkdir(path).catch(error => {
     if ((error as NodeJS.ErrnoException).code === 'EEXIST') return;
-    throw new Problem('invalid', 'delivery_refused', `The branch cannot be written to the source repository: ${(error as Error).message}.`, { cause: error });
+    throw new Problem(
+      'invalid',
+      'delivery_refused',
+      `The branch cannot be written to the source repository: ${(error as Error).message}.`,
+      { cause: error },
+    );
   });
   await giveTo(path, owner);
 }

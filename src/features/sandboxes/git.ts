@@ -52,23 +52,45 @@ export async function runGit(shop: Workshop, place: GitPlace & { argv: string[] 
 }
 
 /** Runs a fixed bash script with arguments `$1`, `$2`, …; it stops at the first command that fails. */
-export function gitScript(shop: Workshop, place: GitPlace, script: string, args: string[]): Promise<GitResult> {
-  return runGit(shop, { ...place, argv: ['/bin/bash', '--norc', '--noprofile', '-euo', 'pipefail', '-c', script, 'guildhall', ...args] });
+export function gitScript(
+  shop: Workshop,
+  place: GitPlace,
+  script: string,
+  args: string[],
+): Promise<GitResult> {
+  return runGit(shop, {
+    ...place,
+    argv: ['/bin/bash', '--norc', '--noprofile', '-euo', 'pipefail', '-c', script, 'guildhall', ...args],
+  });
 }
 
 function finished(result: ExecResult): GitResult {
   if (result.outcome !== 'exited') {
-    throw new Problem('unavailable', 'sandbox_failed', `git could not run to its end in the sandbox (${result.outcome}): ${result.message ?? ''}`.trim());
+    throw new Problem(
+      'unavailable',
+      'sandbox_failed',
+      `git could not run to its end in the sandbox (${result.outcome}): ${result.message ?? ''}`.trim(),
+    );
   }
   const text = (bytes: Uint8Array) => Buffer.from(bytes).toString('utf8');
   return { exitCode: result.exit_code ?? 1, stdout: text(result.stdout), stderr: text(result.stderr) };
 }
 
 /** As `gitScript`, for what must succeed. @throws Problem `git_failed`. */
-export async function requireGit(shop: Workshop, place: GitPlace, script: string, args: string[]): Promise<string> {
+export async function requireGit(
+  shop: Workshop,
+  place: GitPlace,
+  script: string,
+  args: string[],
+): Promise<string> {
   const result = await gitScript(shop, place, script, args);
   if (result.exitCode === 0) return result.stdout;
-  throw new Problem('unavailable', 'git_failed', `git failed: ${result.stderr.trim().split('\n').slice(-3).join(' / ').slice(0, 600)}`, {
-    detail: { exit_code: result.exitCode },
-  });
+  throw new Problem(
+    'unavailable',
+    'git_failed',
+    `git failed: ${result.stderr.trim().split('\n').slice(-3).join(' / ').slice(0, 600)}`,
+    {
+      detail: { exit_code: result.exitCode },
+    },
+  );
 }

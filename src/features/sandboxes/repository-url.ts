@@ -10,16 +10,39 @@ import { Problem } from '../../base/problem.ts';
 /** Not public: https://www.iana.org/assignments/iana-ipv4-special-registry and its IPv6 sibling. */
 const notPublic = new BlockList();
 for (const [net, bits] of [
-  ['0.0.0.0', 8], ['10.0.0.0', 8], ['100.64.0.0', 10], ['127.0.0.0', 8], ['169.254.0.0', 16], ['172.16.0.0', 12],
-  ['192.0.0.0', 24], ['192.0.2.0', 24], ['192.88.99.0', 24], ['192.168.0.0', 16], ['198.18.0.0', 15],
-  ['198.51.100.0', 24], ['203.0.113.0', 24], ['224.0.0.0', 3],
-] as [string, number][]) notPublic.addSubnet(net, bits, 'ipv4');
+  ['0.0.0.0', 8],
+  ['10.0.0.0', 8],
+  ['100.64.0.0', 10],
+  ['127.0.0.0', 8],
+  ['169.254.0.0', 16],
+  ['172.16.0.0', 12],
+  ['192.0.0.0', 24],
+  ['192.0.2.0', 24],
+  ['192.88.99.0', 24],
+  ['192.168.0.0', 16],
+  ['198.18.0.0', 15],
+  ['198.51.100.0', 24],
+  ['203.0.113.0', 24],
+  ['224.0.0.0', 3],
+] as [string, number][])
+  notPublic.addSubnet(net, bits, 'ipv4');
 for (const [net, bits] of [
-  ['::', 96], ['::ffff:0:0', 96], ['64:ff9b::', 96], ['64:ff9b:1::', 48], ['100::', 64], ['2001::', 23],
-  ['2001:db8::', 32], ['2002::', 16], ['fc00::', 7], ['fe80::', 10], ['ff00::', 8],
-] as [string, number][]) notPublic.addSubnet(net, bits, 'ipv6');
+  ['::', 96],
+  ['::ffff:0:0', 96],
+  ['64:ff9b::', 96],
+  ['64:ff9b:1::', 48],
+  ['100::', 64],
+  ['2001::', 23],
+  ['2001:db8::', 32],
+  ['2002::', 16],
+  ['fc00::', 7],
+  ['fe80::', 10],
+  ['ff00::', 8],
+] as [string, number][])
+  notPublic.addSubnet(net, bits, 'ipv6');
 
-export const isPublicAddress = (address: string): boolean => !notPublic.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4');
+export const isPublicAddress = (address: string): boolean =>
+  !notPublic.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4');
 
 export interface RepositoryUrl {
   url: string;
@@ -29,7 +52,8 @@ export interface RepositoryUrl {
 
 /** @throws Problem `repository_url_refused`. */
 export function parseRepositoryUrl(text: string, hosts: readonly string[]): RepositoryUrl {
-  const refuse = (why: string) => new Problem('invalid', 'repository_url_refused', `This repository URL is refused: ${why}.`);
+  const refuse = (why: string) =>
+    new Problem('invalid', 'repository_url_refused', `This repository URL is refused: ${why}.`);
   // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is refused
   if (/[\x00-\x20\x7f\\]/.test(text)) throw refuse('it has white space, control characters or a backslash');
   if (!/^[\x21-\x7e]+$/.test(text)) throw refuse('it has characters outside ASCII');
@@ -40,7 +64,8 @@ export function parseRepositoryUrl(text: string, hosts: readonly string[]): Repo
   } catch {
     throw refuse('it is not a URL');
   }
-  if (url.username !== '' || url.password !== '' || text.includes('@')) throw refuse('it must not contain credentials');
+  if (url.username !== '' || url.password !== '' || text.includes('@'))
+    throw refuse('it must not contain credentials');
   if (url.search !== '' || url.hash !== '') throw refuse('it must not have a query or a fragment');
   if (/%/.test(url.pathname) || url.pathname.includes('..')) throw refuse('its path has escapes or `..`');
   if (!/^\/[\w.-]+(\/[\w.-]+)+?\/?$/.test(url.pathname)) throw refuse('its path does not name a repository');
@@ -48,7 +73,9 @@ export function parseRepositoryUrl(text: string, hosts: readonly string[]): Repo
   const named = url.port === '' ? host : `${host}:${url.port}`;
   if (isIP(host.replace(/^\[|\]$/g, '')) !== 0) throw refuse('it names an address rather than a host');
   if (!hosts.includes(named)) {
-    throw refuse(`${named} is not among the allowed hosts (${hosts.join(', ')}); GUILDHALL_REPOSITORY_HOSTS sets them`);
+    throw refuse(
+      `${named} is not among the allowed hosts (${hosts.join(', ')}); GUILDHALL_REPOSITORY_HOSTS sets them`,
+    );
   }
   return { url: url.href, host, port: url.port === '' ? 443 : Number(url.port) };
 }
@@ -59,12 +86,21 @@ export async function resolvePublicly(repository: RepositoryUrl): Promise<string
   try {
     found = await lookup(repository.host, { all: true });
   } catch (error) {
-    throw new Problem('unavailable', 'repository_unreachable', `The host ${repository.host} cannot be found from here.`, { cause: error });
+    throw new Problem(
+      'unavailable',
+      'repository_unreachable',
+      `The host ${repository.host} cannot be found from here.`,
+      { cause: error },
+    );
   }
   const addresses = found.map(entry => entry.address);
   const inner = addresses.find(address => !isPublicAddress(address));
   if (inner) {
-    throw new Problem('invalid', 'repository_url_refused', `This repository URL is refused: ${repository.host} leads to an address that is not public.`);
+    throw new Problem(
+      'invalid',
+      'repository_url_refused',
+      `This repository URL is refused: ${repository.host} leads to an address that is not public.`,
+    );
   }
   return addresses;
 }
@@ -72,10 +108,15 @@ export async function resolvePublicly(repository: RepositoryUrl): Promise<string
 /** Options for git that pin the host to these addresses and keep it from following anything elsewhere. */
 export function pinnedGitOptions(repository: RepositoryUrl, addresses: readonly string[]): string[] {
   return [
-    '-c', `http.curloptResolve=${repository.host}:${repository.port}:${addresses.join(',')}`,
-    '-c', 'http.followRedirects=false',
-    '-c', 'credential.helper=',
-    '-c', 'protocol.allow=never',
-    '-c', 'protocol.https.allow=always',
+    '-c',
+    `http.curloptResolve=${repository.host}:${repository.port}:${addresses.join(',')}`,
+    '-c',
+    'http.followRedirects=false',
+    '-c',
+    'credential.helper=',
+    '-c',
+    'protocol.allow=never',
+    '-c',
+    'protocol.https.allow=always',
   ];
 }

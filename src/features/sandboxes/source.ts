@@ -18,10 +18,20 @@ export interface SourceRequest {
   allow_dirty: boolean;
 }
 
-const isUrl = (location: string): boolean => /^[a-z][a-z0-9+.-]*:/i.test(location) || /^[^/]+@[^/]+:/.test(location);
+const isUrl = (location: string): boolean =>
+  /^[a-z][a-z0-9+.-]*:/i.test(location) || /^[^/]+@[^/]+:/.test(location);
 
 /** Folders that hold installed dependencies: shown read-only in workspaces when git ignores them. */
-const dependencyFolders = ['node_modules', '.venv', 'venv', 'vendor', '.bundle', '.yarn', 'deps', '.pnpm-store'];
+const dependencyFolders = [
+  'node_modules',
+  '.venv',
+  'venv',
+  'vendor',
+  '.bundle',
+  '.yarn',
+  'deps',
+  '.pnpm-store',
+];
 
 /** Looks at a repository before anything is created. @throws Problem that names what is wrong and what to do. */
 export async function inspectSource(shop: Workshop, request: SourceRequest): Promise<TaskSource> {
@@ -36,29 +46,53 @@ async function inspectUrl(shop: Workshop, request: SourceRequest): Promise<TaskS
     workspace: null,
     mounts: [],
     network: 'host',
-    argv: ['git', ...options, 'ls-remote', '--symref', '--', repository.url, 'HEAD', `refs/heads/${request.branch ?? '*'}`],
+    argv: [
+      'git',
+      ...options,
+      'ls-remote',
+      '--symref',
+      '--',
+      repository.url,
+      'HEAD',
+      `refs/heads/${request.branch ?? '*'}`,
+    ],
     timeoutMs: 60_000,
   });
   if (result.exitCode !== 0) {
-    throw new Problem('unavailable', 'repository_unreachable', `The repository ${repository.url} cannot be read: ${lastLine(result.stderr)}`);
+    throw new Problem(
+      'unavailable',
+      'repository_unreachable',
+      `The repository ${repository.url} cannot be read: ${lastLine(result.stderr)}`,
+    );
   }
   const branch = request.branch ?? /^ref: refs\/heads\/(\S+)\tHEAD$/m.exec(result.stdout)?.[1];
-  const commit = branch && new RegExp(`^([0-9a-f]{40,64})\\trefs/heads/${escape(branch)}$`, 'm').exec(result.stdout)?.[1];
+  const commit =
+    branch && new RegExp(`^([0-9a-f]{40,64})\\trefs/heads/${escape(branch)}$`, 'm').exec(result.stdout)?.[1];
   if (!branch || !commit) throw branchMissing(request.branch ?? 'HEAD', []);
   return { kind: 'url', location: repository.url, branch, commit, setup: request.setup, dependencies: [] };
 }
 
 const escape = (text: string): string => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
-const lastLine = (text: string): string => text.trim().split('\n').at(-1)?.slice(0, 300) || 'git gave no reason';
+const lastLine = (text: string): string =>
+  text.trim().split('\n').at(-1)?.slice(0, 300) || 'git gave no reason';
 
 function branchMissing(branch: string, branches: string[]): Problem {
-  const known = branches.length > 0 ? ` It has ${branches.slice(0, 10).join(', ')}${branches.length > 10 ? ' …' : ''}.` : '';
-  return new Problem('invalid', 'branch_missing', `The repository has no branch ${branch}.${known}`, { detail: { branch, branches: branches.slice(0, 50) } });
+  const known =
+    branches.length > 0
+      ? ` It has ${branches.slice(0, 10).join(', ')}${branches.length > 10 ? ' …' : ''}.`
+      : '';
+  return new Problem('invalid', 'branch_missing', `The repository has no branch ${branch}.${known}`, {
+    detail: { branch, branches: branches.slice(0, 50) },
+  });
 }
 
 async function inspectPath(shop: Workshop, request: SourceRequest): Promise<TaskSource> {
   if (!shop.allowLocal) {
-    throw new Problem('forbidden', 'local_repositories_off', 'Repositories on the server itself are not allowed here: give an https URL.');
+    throw new Problem(
+      'forbidden',
+      'local_repositories_off',
+      'Repositories on the server itself are not allowed here: give an https URL.',
+    );
   }
   if (!isAbsolute(request.location) || request.location.includes('\0')) {
     throw new Problem('invalid', 'repository_path_relative', 'Give the absolute path of the repository.');
@@ -70,12 +104,21 @@ async function inspectPath(shop: Workshop, request: SourceRequest): Promise<Task
     inspectScript,
     [request.branch ?? '', dependencyFolders.join('|')],
   );
-  if (result.exitCode === 3) throw branchMissing(request.branch ?? '', field(result.stdout, 'branches').split(' ').filter(Boolean));
+  if (result.exitCode === 3)
+    throw branchMissing(request.branch ?? '', field(result.stdout, 'branches').split(' ').filter(Boolean));
   if (result.exitCode === 4) {
-    throw new Problem('invalid', 'repository_empty', 'The repository has no commit yet: commit something first.');
+    throw new Problem(
+      'invalid',
+      'repository_empty',
+      'The repository has no commit yet: commit something first.',
+    );
   }
   if (result.exitCode !== 0) {
-    throw new Problem('invalid', 'not_a_repository', `git cannot read ${location}: ${lastLine(result.stderr)}`);
+    throw new Problem(
+      'invalid',
+      'not_a_repository',
+      `git cannot read ${location}: ${lastLine(result.stderr)}`,
+    );
   }
   const dirty = field(result.stdout, 'dirty').split('\u001f').filter(Boolean);
   if (dirty.length > 0 && !request.allow_dirty) {
@@ -115,7 +158,7 @@ echo "commit=$commit"
 if [ "$(git rev-parse --is-bare-repository)" = false ]; then
   printf 'dirty='; git status --porcelain=v1 --untracked-files=no --ignore-submodules=all | head -100 | cut -c4- | tr '\\n' '\\037'; echo
   printf 'dependencies='
-  git ls-files --others --ignored --exclude-standard --directory --no-empty-directory | grep -E "(^|/)($2)/$" | head -200 | sed 's,/$,,' | tr '\\n' '\\037'; echo
+  git ls-files --others --ignored --exclude-standard --directory --no-empty-directory | { grep -E "(^|/)($2)/$" || true; } | head -200 | sed 's,/$,,' | tr '\\n' '\\037'; echo
 fi`;
 
 /** @throws Problem `repository_missing`, `not_a_repository`. */
@@ -125,16 +168,29 @@ async function existingRepository(path: string): Promise<string> {
     location = await realpath(path);
     if (!(await stat(location)).isDirectory()) throw new Error('not a directory');
   } catch (error) {
-    throw new Problem('invalid', 'repository_missing', `There is no directory ${path} that the server can read.`, { cause: error });
+    throw new Problem(
+      'invalid',
+      'repository_missing',
+      `There is no directory ${path} that the server can read.`,
+      { cause: error },
+    );
   }
-  const bare = await exists(join(location, 'HEAD')) && (await exists(join(location, 'objects')));
+  const bare = (await exists(join(location, 'HEAD'))) && (await exists(join(location, 'objects')));
   if (!bare && !(await exists(join(location, '.git')))) {
-    throw new Problem('invalid', 'not_a_repository', `${path} is not a git repository (it has no .git). Give its root, or run \`git init\` and commit.`);
+    throw new Problem(
+      'invalid',
+      'not_a_repository',
+      `${path} is not a git repository (it has no .git). Give its root, or run \`git init\` and commit.`,
+    );
   }
   return location;
 }
 
-const exists = (path: string): Promise<boolean> => stat(path).then(() => true, () => false);
+const exists = (path: string): Promise<boolean> =>
+  stat(path).then(
+    () => true,
+    () => false,
+  );
 
 /** The git directory of a repository: `.git`, what a worktree's `.git` file points to, or a bare one itself. */
 export async function commonGitDirectory(location: string): Promise<string> {
@@ -161,7 +217,11 @@ export async function sourceMounts(location: string): Promise<SandboxMount[]> {
   const outside = common.startsWith(`${location}/`) || common === location ? borrowed : [common, ...borrowed];
   for (const path of outside) {
     if (/^\/(usr|etc|proc|dev|sys|run|tmp|workspace|source|repository)(\/|$)/.test(path)) {
-      throw new Problem('invalid', 'repository_unsupported', `The repository keeps its objects in ${path}, which cannot be shown in a sandbox. Make a plain clone of it.`);
+      throw new Problem(
+        'invalid',
+        'repository_unsupported',
+        `The repository keeps its objects in ${path}, which cannot be shown in a sandbox. Make a plain clone of it.`,
+      );
     }
     mounts.push({ source: path, target: path, read_only: true });
   }

@@ -23,16 +23,25 @@ export interface Workshop {
 
 type Place = Pick<Row<'tasks'>, 'id' | 'root_task_id'>;
 
-export const treeDirectory = (shop: Workshop, rootTaskId: string): string => join(shop.dataDir, 'work', rootTaskId);
-export const repositoryDirectory = (shop: Workshop, task: Place): string => join(treeDirectory(shop, task.root_task_id), 'repository');
-export const workspaceDirectory = (shop: Workshop, task: Place): string => join(treeDirectory(shop, task.root_task_id), task.id);
-export const checkDirectory = (shop: Workshop, task: Place, id: string): string => join(treeDirectory(shop, task.root_task_id), `check_${id}`);
+export const treeDirectory = (shop: Workshop, rootTaskId: string): string =>
+  join(shop.dataDir, 'work', rootTaskId);
+export const repositoryDirectory = (shop: Workshop, task: Place): string =>
+  join(treeDirectory(shop, task.root_task_id), 'repository');
+export const workspaceDirectory = (shop: Workshop, task: Place): string =>
+  join(treeDirectory(shop, task.root_task_id), task.id);
+export const checkDirectory = (shop: Workshop, task: Place, id: string): string =>
+  join(treeDirectory(shop, task.root_task_id), `check_${id}`);
 
 /** @throws Problem `sandbox_unavailable` with the command that mends it. */
 export async function requireSandbox(shop: Workshop): Promise<void> {
   const probe = await shop.probe();
   if (probe.usable) return;
-  throw new Problem('unavailable', 'sandbox_unavailable', `${probe.summary}${probe.fix ? ` To mend it: ${probe.fix}` : ''}`, {
-    detail: { fix: probe.fix },
-  });
+  throw new Problem(
+    'unavailable',
+    'sandbox_unavailable',
+    `${probe.summary}${probe.fix ? ` To mend it: ${probe.fix}` : ''}`,
+    {
+      detail: { fix: probe.fix },
+    },
+  );
 }

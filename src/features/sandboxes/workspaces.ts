@@ -24,7 +24,11 @@ const repositoryMount = (shop: Workshop, task: TreeTask): SandboxMount => ({
   read_only: true,
 });
 
-const exists = (path: string): Promise<boolean> => stat(path).then(() => true, () => false);
+const exists = (path: string): Promise<boolean> =>
+  stat(path).then(
+    () => true,
+    () => false,
+  );
 
 /** Makes the repository of the tree from its source, once. A tree without a source gets an empty one. */
 export async function ensureRepository(shop: Workshop, task: TreeTask): Promise<void> {
@@ -39,7 +43,11 @@ export async function ensureRepository(shop: Workshop, task: TreeTask): Promise<
   } else if (source.kind === 'path') {
     const mounts = await sourceMounts(source.location);
     const ref = source.branch === 'HEAD' ? 'HEAD' : `refs/heads/${source.branch}`;
-    await requireGit(shop, { ...place, mounts }, `${initScript}\n${fetchScript}`, ['file:///source', ref, source.commit]);
+    await requireGit(shop, { ...place, mounts }, `${initScript}\n${fetchScript}`, [
+      'file:///source',
+      ref,
+      source.commit,
+    ]);
   } else {
     const repository = parseRepositoryUrl(source.location, shop.hosts);
     const options = pinnedGitOptions(repository, await resolvePublicly(repository));
@@ -74,7 +82,11 @@ export function treeMounts(shop: Workshop, task: TreeTask): SandboxMount[] {
   const source = task.source;
   const dependencies =
     source?.kind === 'path'
-      ? source.dependencies.map(path => ({ source: join(source.location, path), target: `/workspace/${path}`, read_only: true }))
+      ? source.dependencies.map(path => ({
+          source: join(source.location, path),
+          target: `/workspace/${path}`,
+          read_only: true,
+        }))
       : [];
   return [repositoryMount(shop, task), ...dependencies];
 }
@@ -101,7 +113,11 @@ export async function ensureClone(shop: Workshop, task: TreeTask, request: Clone
     timeoutMs: 600_000,
     signal: request.signal,
   };
-  await requireGit(shop, place, cloneScript, [request.branch ?? '', request.commit ?? 'refs/heads/base', request.author]);
+  await requireGit(shop, place, cloneScript, [
+    request.branch ?? '',
+    request.commit ?? 'refs/heads/base',
+    request.author,
+  ]);
   if (task.source?.setup) await runSetup(shop, task, request, task.source.setup);
   await requireGit(shop, place, 'touch /workspace/.git/guildhall-ready', []);
 }
@@ -117,13 +133,26 @@ git config user.name "$3"
 git config user.email "$3@guildhall.invalid"
 git config gc.auto 0`;
 
-async function runSetup(shop: Workshop, task: TreeTask, request: CloneRequest, command: string): Promise<void> {
+async function runSetup(
+  shop: Workshop,
+  task: TreeTask,
+  request: CloneRequest,
+  command: string,
+): Promise<void> {
   const sandbox = await openSandbox(shop, task, request.directory);
   try {
-    const result = await sandbox.exec({ argv: shell(command), timeout_ms: shop.policy.wall_ms, signal: request.signal });
+    const result = await sandbox.exec({
+      argv: shell(command),
+      timeout_ms: shop.policy.wall_ms,
+      signal: request.signal,
+    });
     if (result.outcome === 'exited' && result.exit_code === 0) return;
     const output = Buffer.concat([result.stdout, result.stderr]).toString('utf8').slice(-2_000);
-    throw new Problem('invalid', 'setup_failed', `The set-up command failed (${describeOutcome(result)}): ${output.trim()}`);
+    throw new Problem(
+      'invalid',
+      'setup_failed',
+      `The set-up command failed (${describeOutcome(result)}): ${output.trim()}`,
+    );
   } finally {
     await sandbox.destroy();
   }
@@ -139,7 +168,13 @@ export function describeOutcome(result: ExecResult): string {
 
 /** A sandbox over a clone of the tree: what agents' tools and checks run in. */
 export function openSandbox(shop: Workshop, task: TreeTask, directory: string): Promise<Sandbox> {
-  return shop.driver.create({ id: newId('sbx'), identity: task.identity, workspace: directory, mounts: treeMounts(shop, task), policy: shop.policy });
+  return shop.driver.create({
+    id: newId('sbx'),
+    identity: task.identity,
+    workspace: directory,
+    mounts: treeMounts(shop, task),
+    policy: shop.policy,
+  });
 }
 
 /**
@@ -151,12 +186,26 @@ export async function collectCommit(shop: Workshop, task: TreeTask, commit: stri
     { source: workspaceDirectory(shop, task), target: '/delivery', read_only: true },
     { source: repositoryDirectory(shop, task), target: '/repository', read_only: true },
   ];
-  const place: GitPlace = { identity: task.identity, workspace: repositoryDirectory(shop, task), mounts, timeoutMs: 300_000 };
+  const place: GitPlace = {
+    identity: task.identity,
+    workspace: repositoryDirectory(shop, task),
+    mounts,
+    timeoutMs: 300_000,
+  };
   const result = await gitScript(shop, place, collectScript, [commit, `refs/tasks/${task.id}`]);
   if (result.exitCode === 3) {
-    throw new Problem('invalid', 'commit_missing', `The workspace has no commit ${commit} on its branch. Commit first, then submit that commit.`);
+    throw new Problem(
+      'invalid',
+      'commit_missing',
+      `The workspace has no commit ${commit} on its branch. Commit first, then submit that commit.`,
+    );
   }
-  if (result.exitCode !== 0) throw new Problem('invalid', 'commit_refused', `git refuses the commit: ${result.stderr.trim().slice(-500)}`);
+  if (result.exitCode !== 0)
+    throw new Problem(
+      'invalid',
+      'commit_refused',
+      `git refuses the commit: ${result.stderr.trim().slice(-500)}`,
+    );
   return result.stdout.trim();
 }
 
@@ -172,7 +221,12 @@ echo "$full"`;
 
 /** Whether the workspace has commits of its own, and which is the last. */
 export async function readHead(shop: Workshop, task: TreeTask): Promise<{ head: string; moved: boolean }> {
-  const place: GitPlace = { identity: task.identity, workspace: workspaceDirectory(shop, task), mounts: [repositoryMount(shop, task)], timeoutMs: 60_000 };
+  const place: GitPlace = {
+    identity: task.identity,
+    workspace: workspaceDirectory(shop, task),
+    mounts: [repositoryMount(shop, task)],
+    timeoutMs: 60_000,
+  };
   const out = await requireGit(shop, place, 'git rev-parse HEAD refs/guildhall/start', []);
   const [head = '', start = ''] = out.trim().split('\n');
   return { head, moved: head !== start };
@@ -180,8 +234,18 @@ export async function readHead(shop: Workshop, task: TreeTask): Promise<{ head: 
 
 /** Whether the tree's repository holds a commit, by its full name; null when not. */
 export async function findCommit(shop: Workshop, task: TreeTask, commit: string): Promise<string | null> {
-  const place: GitPlace = { identity: task.identity, workspace: repositoryDirectory(shop, task), mounts: [], timeoutMs: 60_000 };
-  const result = await gitScript(shop, place, 'git --git-dir=/workspace/repo.git rev-parse --verify --quiet "$1^{commit}"', [commit]);
+  const place: GitPlace = {
+    identity: task.identity,
+    workspace: repositoryDirectory(shop, task),
+    mounts: [],
+    timeoutMs: 60_000,
+  };
+  const result = await gitScript(
+    shop,
+    place,
+    'git --git-dir=/workspace/repo.git rev-parse --verify --quiet "$1^{commit}"',
+    [commit],
+  );
   return result.exitCode === 0 ? result.stdout.trim() : null;
 }
 
@@ -194,7 +258,12 @@ export async function diffFromBase(shop: Workshop, task: TreeTask, commit: strin
     timeoutMs: 60_000,
     maxOutputBytes: 4 * 1024 * 1024,
   };
-  return requireGit(shop, place, 'git --git-dir=/workspace/repo.git diff --no-color --no-ext-diff --no-textconv refs/heads/base "$1"', [commit]);
+  return requireGit(
+    shop,
+    place,
+    'git --git-dir=/workspace/repo.git diff --no-color --no-ext-diff --no-textconv refs/heads/base "$1"',
+    [commit],
+  );
 }
 
 /** Removes all files of a task tree. */

@@ -13,7 +13,9 @@ export function checkPath(text: string): PathCheck {
     return refuse(`${text} is outside the repository: give a path relative to its root`);
   }
   const path = posix.normalize(text.replace(/^\/workspace\/?/, '') || '.').replace(/\/$/, '');
-  if (path === '..' || path.startsWith('../') || posix.isAbsolute(path)) return refuse(`${text} is outside the repository`);
-  if (path.split('/').some(part => part.toLowerCase() === '.git')) return refuse('the .git folder is not for tools: use git_diff and git_commit');
+  if (path === '..' || path.startsWith('../') || posix.isAbsolute(path))
+    return refuse(`${text} is outside the repository`);
+  if (path.split('/').some(part => part.toLowerCase() === '.git'))
+    return refuse('the .git folder is not for tools: use git_diff and git_commit');
   return { ok: true, path };
 }

@@ -23,7 +23,13 @@ export interface PolicyDecision {
 const strength = { allow: 0, ask: 1, deny: 2 } as const;
 
 export async function decideToolCall(db: Reader, facts: ToolCallFacts): Promise<PolicyDecision> {
-  const rules = await db.selectFrom('tool_policies').selectAll().where('organization_id', '=', facts.organizationId).orderBy('position').limit(1_000).execute();
+  const rules = await db
+    .selectFrom('tool_policies')
+    .selectAll()
+    .where('organization_id', '=', facts.organizationId)
+    .orderBy('position')
+    .limit(1_000)
+    .execute();
   const matching = rules.filter(rule => matches(rule, facts));
   const strictest = matching.reduce<Row<'tool_policies'> | null>(
     (found, rule) => (found === null || strength[rule.outcome] > strength[found.outcome] ? rule : found),

@@ -34,8 +34,19 @@ export function bounded(text: string, limit: number = maxResultChars): string {
   return `${text.slice(0, half)}\n… ${text.length - 2 * half} characters left out …\n${text.slice(-half)}`;
 }
 
-type Handler<Name extends ToolName> = (context: SandboxToolContext, args: ToolArguments<Name>) => Promise<ToolOutput>;
-type SandboxToolName = 'list_files' | 'read_file' | 'write_file' | 'edit_file' | 'search_files' | 'run_command' | 'git_diff' | 'git_commit';
+type Handler<Name extends ToolName> = (
+  context: SandboxToolContext,
+  args: ToolArguments<Name>,
+) => Promise<ToolOutput>;
+type SandboxToolName =
+  | 'list_files'
+  | 'read_file'
+  | 'write_file'
+  | 'edit_file'
+  | 'search_files'
+  | 'run_command'
+  | 'git_diff'
+  | 'git_commit';
 
 export const sandboxTools: { [Name in SandboxToolName]: Handler<Name> } = {
   list_files: listFiles,
@@ -54,7 +65,12 @@ const fileTimeoutMs = 30_000;
 const decode = (bytes: Uint8Array): string => Buffer.from(bytes).toString('utf8');
 
 /** A fixed script with arguments: `$1`, `$2`, … are data, never script. */
-function script(context: SandboxToolContext, text: string, args: string[], extra: Partial<ExecRequest> = {}): Promise<ExecResult> {
+function script(
+  context: SandboxToolContext,
+  text: string,
+  args: string[],
+  extra: Partial<ExecRequest> = {},
+): Promise<ExecResult> {
   return context.sandbox.exec({
     argv: ['/bin/bash', '--norc', '--noprofile', '-uo', 'pipefail', '-c', text, 'guildhall', ...args],
     timeout_ms: fileTimeoutMs,
@@ -66,11 +82,15 @@ function script(context: SandboxToolContext, text: string, args: string[], extra
 
 /** The sentence for a script that did not end well. */
 function scriptFailure(result: ExecResult, fallback: string): ToolOutput {
-  if (result.outcome !== 'exited') return failed(`${fallback}: ${result.outcome}${result.message ? ` (${result.message})` : ''}`);
+  if (result.outcome !== 'exited')
+    return failed(`${fallback}: ${result.outcome}${result.message ? ` (${result.message})` : ''}`);
   return failed(decode(result.stderr).trim().slice(0, 2_000) || fallback);
 }
 
-async function listFiles(context: SandboxToolContext, args: ToolArguments<'list_files'>): Promise<ToolOutput> {
+async function listFiles(
+  context: SandboxToolContext,
+  args: ToolArguments<'list_files'>,
+): Promise<ToolOutput> {
   const path = checkPath(args.path);
   if (!path.ok) return failed(path.reason);
   const result = await script(
@@ -80,7 +100,8 @@ async function listFiles(context: SandboxToolContext, args: ToolArguments<'list_
      else find "$1" -mindepth 1 -maxdepth 1 -not -name .git \\( -type d -printf '%P/\\n' -o -printf '%P\\n' \\) | sort; fi`,
     [path.path, String(args.recursive)],
   );
-  if (result.outcome !== 'exited' || result.exit_code !== 0) return scriptFailure(result, `${args.path} cannot be listed`);
+  if (result.outcome !== 'exited' || result.exit_code !== 0)
+    return scriptFailure(result, `${args.path} cannot be listed`);
   const names = decode(result.stdout).split('\n').filter(Boolean);
   if (names.length === 0) return ok('no files');
   const more = names.length > args.max_entries ? `\n… ${names.length - args.max_entries} more` : '';
@@ -94,11 +115,16 @@ async function readFile(context: SandboxToolContext, args: ToolArguments<'read_f
   const total = read.text.endsWith('\n') ? lines.length - 1 : lines.length;
   if (args.start_line > Math.max(total, 1)) return failed(`${read.path} has ${total} lines`);
   const last = Math.min(total, args.start_line - 1 + args.max_lines);
-  const part = lines.slice(args.start_line - 1, last).join('\n') + (last === total && read.text.endsWith('\n') ? '\n' : '');
+  const part =
+    lines.slice(args.start_line - 1, last).join('\n') +
+    (last === total && read.text.endsWith('\n') ? '\n' : '');
   return ok(`path: ${read.path}\nlines: ${args.start_line}-${last} of ${total}\n---\n${part}`);
 }
 
-async function readText(context: SandboxToolContext, path: string): Promise<{ path: string; text: string } | ToolOutput> {
+async function readText(
+  context: SandboxToolContext,
+  path: string,
+): Promise<{ path: string; text: string } | ToolOutput> {
   const checked = checkPath(path);
   if (!checked.ok) return failed(checked.reason);
   const result = await script(
@@ -110,7 +136,8 @@ async function readText(context: SandboxToolContext, path: string): Promise<{ pa
     [checked.path],
     { max_output_bytes: 2_100_000 },
   );
-  if (result.outcome !== 'exited' || result.exit_code !== 0) return scriptFailure(result, `${path} cannot be read`);
+  if (result.outcome !== 'exited' || result.exit_code !== 0)
+    return scriptFailure(result, `${path} cannot be read`);
   if (result.stdout.includes(0)) return failed(`${path} is a binary file of ${result.stdout.length} bytes`);
   return { path: checked.path, text: decode(result.stdout) };
 }
@@ -125,12 +152,21 @@ cat > "$new" || { rm -f -- "$new"; exit 1; }
 if [ -e "$target" ]; then chmod --reference="$target" -- "$new"; else chmod 644 -- "$new"; fi
 mv -f -- "$new" "$target"`;
 
-async function writeText(context: SandboxToolContext, path: string, text: string): Promise<ToolOutput | null> {
+async function writeText(
+  context: SandboxToolContext,
+  path: string,
+  text: string,
+): Promise<ToolOutput | null> {
   const result = await script(context, writeScript, [path], { stdin: text });
-  return result.outcome === 'exited' && result.exit_code === 0 ? null : scriptFailure(result, `${path} cannot be written`);
+  return result.outcome === 'exited' && result.exit_code === 0
+    ? null
+    : scriptFailure(result, `${path} cannot be written`);
 }
 
-async function writeFile(context: SandboxToolContext, args: ToolArguments<'write_file'>): Promise<ToolOutput> {
+async function writeFile(
+  context: SandboxToolContext,
+  args: ToolArguments<'write_file'>,
+): Promise<ToolOutput> {
   const path = checkPath(args.path);
   if (!path.ok) return failed(path.reason);
   const failure = await writeText(context, path.path, args.content);
@@ -138,20 +174,31 @@ async function writeFile(context: SandboxToolContext, args: ToolArguments<'write
 }
 
 async function editFile(context: SandboxToolContext, args: ToolArguments<'edit_file'>): Promise<ToolOutput> {
-  if (args.old_text === args.new_text) return failed('old_text and new_text are the same: nothing would change');
+  if (args.old_text === args.new_text)
+    return failed('old_text and new_text are the same: nothing would change');
   const read = await readText(context, args.path);
   if ('content' in read) return read;
   const count = read.text.split(args.old_text).length - 1;
-  if (count === 0) return failed(`old_text does not occur in ${read.path}: read the file and copy the text exactly, white space included`);
+  if (count === 0)
+    return failed(
+      `old_text does not occur in ${read.path}: read the file and copy the text exactly, white space included`,
+    );
   if (count > 1 && !args.replace_all) {
-    return failed(`old_text occurs ${count} times in ${read.path}: give more of the text around it, or set replace_all`);
+    return failed(
+      `old_text occurs ${count} times in ${read.path}: give more of the text around it, or set replace_all`,
+    );
   }
-  const text = args.replace_all ? read.text.replaceAll(args.old_text, () => args.new_text) : read.text.replace(args.old_text, () => args.new_text);
+  const text = args.replace_all
+    ? read.text.replaceAll(args.old_text, () => args.new_text)
+    : read.text.replace(args.old_text, () => args.new_text);
   const failure = await writeText(context, read.path, text);
   return failure ?? ok(`edited: ${read.path}\nreplacements: ${args.replace_all ? count : 1}`);
 }
 
-async function searchFiles(context: SandboxToolContext, args: ToolArguments<'search_files'>): Promise<ToolOutput> {
+async function searchFiles(
+  context: SandboxToolContext,
+  args: ToolArguments<'search_files'>,
+): Promise<ToolOutput> {
   const path = checkPath(args.path);
   if (!path.ok) return failed(path.reason);
   const result = await script(
@@ -159,11 +206,15 @@ async function searchFiles(context: SandboxToolContext, args: ToolArguments<'sea
     `git grep -nI --untracked --no-color -E -e "$1" -- "$2" | cut -c1-500 | head -n "$3"; status=\${PIPESTATUS[0]}; [ $status -lt 2 ] || [ $status -eq 141 ]`,
     [args.pattern, path.path, String(args.max_results)],
   );
-  if (result.outcome !== 'exited' || result.exit_code !== 0) return scriptFailure(result, 'the search failed');
+  if (result.outcome !== 'exited' || result.exit_code !== 0)
+    return scriptFailure(result, 'the search failed');
   return ok(decode(result.stdout).trimEnd() || 'no matches');
 }
 
-async function runCommand(context: SandboxToolContext, args: ToolArguments<'run_command'>): Promise<ToolOutput> {
+async function runCommand(
+  context: SandboxToolContext,
+  args: ToolArguments<'run_command'>,
+): Promise<ToolOutput> {
   const result = await context.sandbox.exec({
     argv: shell(args.command),
     timeout_ms: args.timeout_seconds * 1000,
@@ -203,7 +254,10 @@ async function gitDiff(context: SandboxToolContext, args: ToolArguments<'git_dif
 }
 
 /** The key is left in the commit as a trailer: after a crash the same call finds its commit instead of making another. */
-async function gitCommit(context: SandboxToolContext, args: ToolArguments<'git_commit'>): Promise<ToolOutput> {
+async function gitCommit(
+  context: SandboxToolContext,
+  args: ToolArguments<'git_commit'>,
+): Promise<ToolOutput> {
   const result = await script(
     context,
     `git rev-parse --git-dir >/dev/null || exit 1
@@ -219,6 +273,7 @@ async function gitCommit(context: SandboxToolContext, args: ToolArguments<'git_c
     [context.idempotencyKey],
     { stdin: args.message },
   );
-  if (result.outcome !== 'exited' || result.exit_code !== 0) return scriptFailure(result, 'the commit failed');
+  if (result.outcome !== 'exited' || result.exit_code !== 0)
+    return scriptFailure(result, 'the commit failed');
   return ok(decode(result.stdout).trimEnd());
 }

@@ -43,6 +43,7 @@ export function openPool(settings: PoolSettings, onError: (error: Error) => void
     ...settings,
   });
   pool.on('error', onError);
+  pool.on('connect', client => void client.on('error', onError));
   return pool;
 }
 

@@ -19,14 +19,31 @@ export function createLog(options: LogOptions): Logger {
     formatters: { level: label => ({ level: label }) },
     messageKey: 'message',
     redact: {
-      paths: ['req.headers.authorization', 'req.headers.cookie', 'req.headers["x-csrf-token"]', 'key', 'token', 'password', 'apiKey', '*.password', '*.apiKey'],
+      paths: [
+        'req.headers.authorization',
+        'req.headers.cookie',
+        'req.headers["x-csrf-token"]',
+        'key',
+        'token',
+        'password',
+        'apiKey',
+        '*.password',
+        '*.apiKey',
+      ],
       censor: '[redacted]',
     },
-    serializers: { req: showRequest, res: (res: { statusCode: number }) => ({ status: res.statusCode }), err: pino.stdSerializers.err },
+    serializers: {
+      req: showRequest,
+      res: (res: { statusCode: number }) => ({ status: res.statusCode }),
+      err: pino.stdSerializers.err,
+    },
   };
   if (options.directory === null) return pino(settings, pino.destination({ dest: 2, sync: true }));
   mkdirSync(options.directory, { recursive: true, mode: 0o700 });
-  return pino(settings, pino.destination({ dest: join(options.directory, 'guildhall.log'), sync: true, mkdir: false }));
+  return pino(
+    settings,
+    pino.destination({ dest: join(options.directory, 'guildhall.log'), sync: true, mkdir: false }),
+  );
 }
 
 /** The path without its query: a query may hold what a log must not. */

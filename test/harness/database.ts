@@ -1,0 +1,113 @@
+/**
+ * A real PostgreSQL database for each test file, cloned from a migrated template. The server is the one that the
+ * test runner started (TEST_POSTGRES), or an own embedded one when a file is run alone.
+ */
+import { createHash } from 'node:crypto';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import pg from 'pg';
+import pino from 'pino';
+import { migrateDatabase } from '../../src/app.ts';
+import { newId } from '../../src/base/ids.ts';
+import { type Db, openDb, openPool, type PoolSettings } from '../../src/platform/db/db.ts';
+import { removeEmbeddedPostgres, startEmbeddedPostgres } from '../../src/platform/embedded/postgres.ts';
+
+export interface TestServer {
+  owner: PoolSettings;
+  app: PoolSettings;
+  stop(): Promise<void>;
+}
+
+/** Starts a server of its own below the temporary directory, with settings that trade durability for speed. */
+export async function startTestServer(): Promise<TestServer> {
+  const dataDir = await mkdtemp(join(tmpdir(), 'guildhall-test-'));
+  const embedded = await startEmbeddedPostgres({
+    dataDir,
+    log: () => {},
+    settings: { fsync: 'off', synchronous_commit: 'off' },
+  });
+  return {
+    owner: { ...embedded.owner },
+    app: { ...embedded.app },
+    stop: async () => {
+      await embedded.stop();
+      await removeEmbeddedPostgres(dataDir);
+      await rm(dataDir, { recursive: true, force: true });
+    },
+  };
+}
+
+async function findServer(): Promise<TestServer> {
+  const given = process.env.TEST_POSTGRES;
+  if (!given) return startTestServer();
+  const { owner, app } = JSON.parse(given);
+  return { owner, app, stop: async () => {} };
+}
+
+export interface TestDatabase extends AsyncDisposable {
+  name: string;
+  owner: PoolSettings;
+  app: PoolSettings;
+  /** As the application's role. */
+  db: Db;
+  pool: pg.Pool;
+}
+
+export async function openTestDatabase(): Promise<TestDatabase> {
+  const server = await findServer();
+  const template = await ensureTemplate(server);
+  const name = newId('call').replace('call_', 'test_');
+  await asOwner(server, `create database ${name} template ${template}`);
+  const app = { ...server.app, database: name };
+  const owner = { ...server.owner, database: name };
+  const pool = openPool(app, () => {});
+  const db = openDb(pool);
+  return {
+    name,
+    owner,
+    app,
+    db,
+    pool,
+    [Symbol.asyncDispose]: async () => {
+      await pool.end();
+      await asOwner(server, `drop database if exists ${name} with (force)`);
+      await server.stop();
+    },
+  };
+}
+
+async function asOwner(server: TestServer, sql: string): Promise<pg.QueryResult> {
+  const client = new pg.Client(server.owner as pg.ClientConfig);
+  await client.connect();
+  try {
+    return await client.query(sql);
+  } finally {
+    await client.end();
+  }
+}
+
+/** The template for the migrations as they are now; made by whoever comes first. */
+async function ensureTemplate(server: TestServer): Promise<string> {
+  const folder = join(import.meta.dirname, '../../migrations');
+  const hash = createHash('sha256');
+  for (const file of (await readdir(folder)).sort()) hash.update(await readFile(join(folder, file)));
+  const name = `template_${hash.digest('hex').slice(0, 16)}`;
+  const client = new pg.Client(server.owner as pg.ClientConfig);
+  await client.connect();
+  try {
+    await client.query('select pg_advisory_lock(4711)');
+    const { rowCount } = await client.query('select 1 from pg_database where datname = $1', [name]);
+    if (rowCount) return name;
+    await client.query(`create database ${name}_making`);
+    await migrateDatabase(
+      pino({ level: 'silent' }),
+      { ...server.owner, database: `${name}_making` },
+      String(server.app.user),
+    );
+    await client.query(`alter database ${name}_making rename to ${name}`);
+    return name;
+  } finally {
+    await client.end();
+  }
+}
