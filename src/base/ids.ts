@@ -20,6 +20,7 @@ export type IdPrefix =
   | 'apr'
   | 'chk'
   | 'use'
+  | 'prc'
   | 'bud'
   | 'res'
   | 'key'

@@ -67,12 +67,12 @@ async function inspectUrl(shop: Workshop, request: SourceRequest): Promise<TaskS
   }
   const branch = request.branch ?? /^ref: refs\/heads\/(\S+)\tHEAD$/m.exec(result.stdout)?.[1];
   const commit =
-    branch && new RegExp(`^([0-9a-f]{40,64})\\trefs/heads/${escape(branch)}$`, 'm').exec(result.stdout)?.[1];
+    branch && new RegExp(`^([0-9a-f]{40,64})\\trefs/heads/${escapePattern(branch)}$`, 'm').exec(result.stdout)?.[1];
   if (!branch || !commit) throw branchMissing(request.branch ?? 'HEAD', []);
   return { kind: 'url', location: repository.url, branch, commit, setup: request.setup, dependencies: [] };
 }
 
-const escape = (text: string): string => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
+const escapePattern = (text: string): string => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
 const lastLine = (text: string): string =>
   text.trim().split('\n').at(-1)?.slice(0, 300) || 'git gave no reason';
 
