@@ -1,0 +1,132 @@
+/** What one agent did in a row, in its colour: words, tool calls, notices. */
+import { Link } from '@tanstack/react-router';
+import { CircleAlert, Info } from 'lucide-react';
+import { memo, type ReactNode } from 'react';
+import type { Step, TaskSummary } from '../api/types.ts';
+import { absolute, count, duration, money, offset, plural } from '../format.ts';
+import { type Group, type Row, sumTurns } from '../journal.ts';
+import { Avatar, laneClass } from '../ui/avatar.tsx';
+import { cn } from '../ui/cn.ts';
+import { Prose } from '../ui/prose.tsx';
+import { PendingRow, ToolRow } from './tool-row.tsx';
+
+export function TimelineGroup({
+  group,
+  task,
+  own,
+  start,
+}: {
+  group: Group;
+  task: TaskSummary | undefined;
+  own: boolean;
+  start: number;
+}): ReactNode {
+  const name = task?.agent.name ?? '';
+  const first = group.rows[0];
+  const at = group.turns[0]?.started_at ?? (first ? timeOf(first) : null);
+  return (
+    <li className={cn('relative grid grid-cols-[1.5rem_minmax(0,1fr)] gap-x-3 pb-4', laneClass(name))}>
+      <div className="flex flex-col items-center">
+        <Avatar name={name} className="size-6" />
+        <div className="mt-1 w-0.5 flex-1 rounded-full bg-lane opacity-30" />
+      </div>
+      <div className="min-w-0">
+        <div className="flex min-h-6 items-baseline gap-2 text-sm">
+          <span className="font-semibold text-lane">{name}</span>
+          {!own && task && (
+            <Link
+              to="/tasks/$taskId"
+              params={{ taskId: task.id }}
+              className="min-w-0 truncate text-ink-3 hover:text-ink hover:underline"
+            >
+              {task.title}
+            </Link>
+          )}
+          <Meter turns={group.turns} />
+          {at && (
+            <time
+              dateTime={at}
+              title={absolute(Date.parse(at))}
+              className="tnum w-12 shrink-0 text-right text-ink-3 text-xs"
+            >
+              {offset(Date.parse(at) - start)}
+            </time>
+          )}
+        </div>
+        <ul className="flex flex-col gap-1">
+          {group.rows.map(row => (
+            <li key={row.key} className="lazy-paint">
+              <TimelineRow row={row} />
+            </li>
+          ))}
+        </ul>
+      </div>
+    </li>
+  );
+}
+
+const timeOf = (row: Row): string => (row.kind === 'pending' ? row.since : row.step.started_at);
+
+// A step never changes, so its row is drawn once, however much is appended to the journal.
+const TimelineRow = memo(
+  function TimelineRow({ row }: { row: Row }): ReactNode {
+    switch (row.kind) {
+      case 'words':
+        return <Words step={row.step} text={row.text} />;
+      case 'tool':
+        return <ToolRow step={row.step} />;
+      case 'pending':
+        return <PendingRow call={row.call} since={row.since} />;
+      case 'notice':
+        return <Notice step={row.step} text={row.text} />;
+    }
+  },
+  (before, after) =>
+    before.row.key === after.row.key &&
+    before.row.kind === after.row.kind &&
+    (before.row.kind === 'pending' || after.row.kind === 'pending' || before.row.step === after.row.step),
+);
+
+function Words({ step, text }: { step: Step; text: string }): ReactNode {
+  if (step.outcome !== 'ok') {
+    return (
+      <p className="flex gap-2 rounded-md bg-bad-soft px-2.5 py-1.5 text-sm">
+        <CircleAlert className="mt-0.5 size-4 shrink-0 text-bad" aria-hidden />
+        <span className="min-w-0 break-words">
+          <strong className="font-medium text-bad">The model call failed.</strong> {text}
+        </span>
+      </p>
+    );
+  }
+  return <Prose text={text || 'The model answered with nothing.'} className="max-w-3xl py-0.5" />;
+}
+
+/** What the model calls took: how many, tokens, money; the time when pointed at. */
+function Meter({ turns }: { turns: Step[] }): ReactNode {
+  if (turns.length === 0) return <span className="ml-auto" />;
+  const { tokens, costMicros, ms } = sumTurns(turns);
+  const facts = [
+    turns.length > 1 && plural(turns.length, 'turn'),
+    `${count(tokens)} tokens`,
+    costMicros !== null && money(costMicros),
+  ].filter(Boolean);
+  return (
+    <span
+      className="tnum ml-auto shrink-0 text-ink-3 text-xs max-sm:hidden"
+      title={`${duration(ms)} of model time, ${[...new Set(turns.map(turn => turn.name))].join(', ')}`}
+    >
+      {facts.join(' · ')}
+    </span>
+  );
+}
+
+function Notice({ step, text }: { step: Step; text: string }): ReactNode {
+  const bad = step.outcome !== 'ok';
+  const Icon = bad ? CircleAlert : Info;
+  return (
+    <div className={cn('flex gap-2 rounded-md px-2.5 py-1.5 text-sm', bad ? 'bg-bad-soft' : 'bg-sunken')}>
+      <Icon className={cn('mt-0.5 size-4 shrink-0', bad ? 'text-bad' : 'text-ink-3')} aria-hidden />
+      <Prose text={text || step.name} className="text-ink-2" />
+    </div>
+  );
+}
