@@ -19,14 +19,11 @@ export interface TestServer {
   stop(): Promise<void>;
 }
 
-/** Starts a server of its own below the temporary directory, with settings that trade durability for speed. */
-export async function startTestServer(): Promise<TestServer> {
+/** Starts a server of its own below the temporary directory. @param durable as in production; tests trade it for speed. */
+export async function startTestServer(durable = false): Promise<TestServer> {
   const dataDir = await mkdtemp(join(tmpdir(), 'guildhall-test-'));
-  const embedded = await startEmbeddedPostgres({
-    dataDir,
-    log: () => {},
-    settings: { fsync: 'off', synchronous_commit: 'off' },
-  });
+  const settings: Record<string, string> = durable ? {} : { fsync: 'off', synchronous_commit: 'off' };
+  const embedded = await startEmbeddedPostgres({ dataDir, log: () => {}, settings });
   return {
     owner: { ...embedded.owner },
     app: { ...embedded.app },
@@ -54,8 +51,8 @@ export interface TestDatabase extends AsyncDisposable {
   pool: pg.Pool;
 }
 
-export async function openTestDatabase(): Promise<TestDatabase> {
-  const server = await findServer();
+export async function openTestDatabase(options: { durable?: boolean } = {}): Promise<TestDatabase> {
+  const server = options.durable ? await startTestServer(true) : await findServer();
   const template = await ensureTemplate(server);
   const name = newId('call').replace('call_', 'test_');
   await asOwner(server, `create database ${name} template ${template}`);

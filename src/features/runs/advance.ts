@@ -8,6 +8,7 @@ import { messageOf, Problem, toProblem } from '../../base/problem.ts';
 import { transact } from '../../platform/db/db.ts';
 import { enqueue } from '../../platform/queue/queue.ts';
 import { getAgentVersion } from '../agents/agents.ts';
+import { findPrice } from '../budgets/prices.ts';
 import { resolveModel } from '../models/catalog.ts';
 import { isEnded } from '../tasks/task-states.ts';
 import { getTask } from '../tasks/tasks.ts';
@@ -18,7 +19,6 @@ import {
   claimRun,
   type Lease,
   LeaseLost,
-  markTaskRunning,
   releaseRun,
   requireLease,
   suspendRun,
@@ -26,6 +26,7 @@ import {
 import { callModel } from './model-step.ts';
 import { composeOpening } from './prompt.ts';
 import { callTool } from './tool-step.ts';
+import { readSurroundings, surroundingsOf } from './surroundings.ts';
 import { readTranscript, type Step } from './transcript.ts';
 
 /** Times that an agent is told to use its tools before its run is given up. */
@@ -75,36 +76,32 @@ async function openActivity(
   stopAtStep: Activity['stopAtStep'],
 ): Promise<Activity> {
   const { db } = deps;
-  await markTaskRunning(db, lease, nowOf(deps));
-  const run = await db.selectFrom('runs').selectAll().where('id', '=', lease.runId).executeTakeFirstOrThrow();
-  const task = await getTask(db, lease.actor, lease.taskId);
-  const root = await db
-    .selectFrom('tasks')
-    .select('sequence')
-    .where('id', '=', task.root_task_id)
-    .executeTakeFirstOrThrow();
-  const agent = await getAgentVersion(db, lease.actor, run.agent_id, run.agent_version);
+  const { run, actor } = lease;
   const model = await resolveOrFail(deps, lease, run.model);
-  const steps: Step[] = await readSteps(db, lease.runId);
+  const now = nowOf(deps);
+  const [task, root, agent, steps, price] = await Promise.all([
+    getTask(db, actor, lease.taskId),
+    db.selectFrom('tasks').select('sequence').where('id', '=', lease.rootTaskId).executeTakeFirstOrThrow(),
+    getAgentVersion(db, actor, run.agent_id, run.agent_version),
+    readSteps(db, lease.runId) as Promise<Step[]>,
+    findPrice(db, model.provider, model.model, now),
+  ]);
+  const { id, root_task_id, source, base_commit } = task;
   return {
     deps,
     lease,
     task,
-    tree: {
-      id: task.id,
-      root_task_id: task.root_task_id,
-      source: task.source,
-      base_commit: task.base_commit,
-      identity: root.sequence,
-    },
+    tree: { id, root_task_id, source, base_commit, identity: root.sequence },
     agent,
     model,
+    price,
     signal,
     stopAtStep,
     steps,
     transcript: readTranscript(steps),
     turnCount: run.turn_count,
     held: null,
+    surroundings: await readSurroundings(db, now.getTime(), task),
     sandbox: null,
   };
 }
@@ -250,6 +247,8 @@ async function notice(activity: Activity, text: string, more: { system?: string 
 /** Shows the agent what colleagues wrote to it about this tree of tasks. */
 async function deliverMessages(activity: Activity): Promise<boolean> {
   const { deps, lease, agent, task } = activity;
+  if (!(await surroundingsOf(activity)).unread) return false;
+  activity.surroundings.unread = false;
   const unread = await deps.db
     .selectFrom('messages as m')
     .innerJoin('tasks as t', 't.id', 'm.task_id')

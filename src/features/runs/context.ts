@@ -2,10 +2,12 @@
 import type { Clock } from '../../base/time.ts';
 import type { Db } from '../../platform/db/db.ts';
 import type { Agent } from '../agents/agents.ts';
+import type { Price } from '../budgets/prices.ts';
 import type { ModelCatalog, ResolvedModel } from '../models/catalog.ts';
 import type { Sandbox } from '../sandboxes/port.ts';
 import type { Workshop } from '../sandboxes/workshop.ts';
 import type { TreeTask } from '../sandboxes/workspaces.ts';
+import type { PolicyRule } from '../tools/policy.ts';
 import type { Task } from '../tasks/tasks.ts';
 import type { Lease } from './lease.ts';
 import type { Step, Transcript } from './transcript.ts';
@@ -26,6 +28,14 @@ export interface RunDeps {
   workshop: Workshop;
 }
 
+export interface Surroundings {
+  readAt: number;
+  budgetIds: string[];
+  rules: PolicyRule[];
+  /** Whether a colleague's message waits to be shown. */
+  unread: boolean;
+}
+
 /** One stretch of work on a run, from the claim to the next wait or the end. */
 export interface Activity {
   deps: RunDeps;
@@ -34,6 +44,8 @@ export interface Activity {
   tree: TreeTask;
   agent: Agent;
   model: ResolvedModel;
+  /** In force when this stretch began; null: the model is unpriced. */
+  price: Price | null;
   /** Aborted when the lease is lost, the task is cancelled, or the worker has to go now. */
   signal: AbortSignal;
   /** Whether to stop at the next step: the worker drains, or the task was paused. */
@@ -41,8 +53,10 @@ export interface Activity {
   steps: Step[];
   transcript: Transcript;
   turnCount: number;
-  /** Micro-dollars held for the coming model call, when a step already reserved them. */
-  held: number | null;
+  /** What a step reserved for the model call after it: under which key, and how many micro-dollars. */
+  held: { key: string; micros: number } | null;
+  /** What other people may change while the run goes on; looked at again after a second. */
+  surroundings: Surroundings;
   /** Opened when the first tool needs it. */
   sandbox: Sandbox | null;
 }

@@ -4,7 +4,7 @@
  * cut off can go on computing, but nothing it writes counts.
  */
 import { sql } from 'kysely';
-import type { Db, Reader, Tx } from '../../platform/db/db.ts';
+import type { Db, Tx } from '../../platform/db/db.ts';
 import type { Row, RunWait, TaskWait } from '../../platform/db/schema.ts';
 import { type Actor, appendEvent, type Subject } from '../../platform/journal/facts.ts';
 
@@ -16,6 +16,8 @@ export interface Lease {
   workerId: string;
   /** The agent that acts in this run. */
   actor: Actor;
+  /** The run as it was when it was claimed. */
+  run: Pick<Row<'runs'>, 'agent_id' | 'agent_version' | 'model' | 'turn_count'>;
 }
 
 /** A write was refused because somebody else holds the run now. Never shown to people: the holder goes on. */
@@ -32,7 +34,10 @@ export const subjectOf = (lease: Lease): Subject => ({
   run_id: lease.runId,
 });
 
-/** States in which a run may be claimed; `running` only when its lease ran out. */
+/**
+ * Claims a run that is due (one that runs only when its lease ran out) and marks its task as under way, in one
+ * statement. @returns null when somebody else has it, or there is nothing to do.
+ */
 export async function claimRun(
   db: Db,
   workerId: string,
@@ -41,19 +46,27 @@ export async function claimRun(
   runId: string,
 ): Promise<Lease | null> {
   const { rows } = await sql<
-    Pick<Row<'runs'>, 'task_id' | 'agent_id' | 'organization_id' | 'request_id' | 'fencing_token'> & {
-      root_task_id: string;
-    }
+    Pick<Row<'runs'>, 'task_id' | 'organization_id' | 'request_id' | 'fencing_token'> &
+      Lease['run'] & { root_task_id: string }
   >`
-    update runs set state = 'running', worker_id = ${workerId}, lease_until = ${new Date(now.getTime() + leaseMs)}, waiting_on = null,
-      wake_at = null, stop_requested = null, fencing_token = fencing_token + 1, started_at = coalesce(runs.started_at, ${now})
-    from tasks t
-    where runs.id = ${runId} and t.id = runs.task_id and t.state in ('queued', 'running', 'waiting')
-      and (runs.state in ('queued', 'lost') or (runs.state = 'waiting' and (runs.wake_at is null or runs.wake_at <= ${now}))
-        or (runs.state = 'running' and runs.lease_until < ${now}))
-    returning runs.task_id, runs.agent_id, runs.organization_id, runs.request_id, runs.fencing_token, t.root_task_id`.execute(
-    db,
-  );
+    with claimed as (
+      update runs set state = 'running', worker_id = ${workerId}, lease_until = ${new Date(now.getTime() + leaseMs)}, waiting_on = null,
+        wake_at = null, stop_requested = null, fencing_token = fencing_token + 1, started_at = coalesce(runs.started_at, ${now}::timestamptz)
+      from tasks t
+      where runs.id = ${runId} and t.id = runs.task_id and t.state in ('queued', 'running', 'waiting')
+        and (runs.state in ('queued', 'lost') or (runs.state = 'waiting' and (runs.wake_at is null or runs.wake_at <= ${now}::timestamptz))
+          or (runs.state = 'running' and runs.lease_until < ${now}::timestamptz))
+      returning runs.id, runs.task_id, runs.agent_id, runs.organization_id, runs.request_id, runs.fencing_token,
+        runs.agent_version, runs.model, runs.turn_count, t.root_task_id),
+    moved as (
+      update tasks set state = 'running', waiting_on = null, state_reason = null, version = version + 1, updated_at = ${now}::timestamptz,
+        started_at = coalesce(tasks.started_at, ${now}::timestamptz)
+      from claimed where tasks.id = claimed.task_id and tasks.state in ('queued', 'waiting') returning tasks.id),
+    told as (
+      insert into events (organization_id, type, task_id, root_task_id, run_id, actor, request_id, data, created_at)
+      select c.organization_id, 'task.running', c.task_id, c.root_task_id, c.id, 'agent:' || c.agent_id, c.request_id, '{}', ${now}::timestamptz
+      from claimed c join moved on moved.id = c.task_id)
+    select * from claimed`.execute(db);
   const row = rows[0];
   if (!row) return null;
   return {
@@ -63,6 +76,7 @@ export async function claimRun(
     fencingToken: row.fencing_token,
     workerId,
     actor: { id: `agent:${row.agent_id}`, organizationId: row.organization_id, requestId: row.request_id },
+    run: { agent_id: row.agent_id, agent_version: row.agent_version, model: row.model, turn_count: row.turn_count },
   };
 }
 
@@ -138,17 +152,4 @@ export async function releaseRun(tx: Tx, lease: Lease): Promise<boolean> {
     .returning('id')
     .executeTakeFirst();
   return row !== undefined;
-}
-
-/** The task is under way again. Does nothing when it is already. */
-export async function markTaskRunning(db: Reader, lease: Lease, now: Date): Promise<void> {
-  const subject = subjectOf(lease);
-  await sql`
-    with moved as (
-      update tasks set state = 'running', waiting_on = null, state_reason = null, version = version + 1, updated_at = ${now},
-        started_at = coalesce(started_at, ${now})
-      where id = ${lease.taskId} and state in ('queued', 'waiting') returning id)
-    insert into events (organization_id, type, task_id, root_task_id, run_id, actor, request_id, data, created_at)
-    select ${lease.actor.organizationId}, 'task.running', id, ${subject.root_task_id ?? null}, ${lease.runId}, ${lease.actor.id}, ${lease.actor.requestId}, '{}', ${now}::timestamptz
-    from moved`.execute(db);
 }

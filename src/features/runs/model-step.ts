@@ -9,13 +9,14 @@ import { Problem } from '../../base/problem.ts';
 import { transact } from '../../platform/db/db.ts';
 import { appendEvent } from '../../platform/journal/facts.ts';
 import { enqueue } from '../../platform/queue/queue.ts';
-import { budgetChain, type Hold, reserve, settle } from '../budgets/budgets.ts';
-import { costOf, dearestInputCost, findPrice, type Price } from '../budgets/prices.ts';
+import { type Hold, reserve, settle } from '../budgets/budgets.ts';
+import { costOf, dearestInputCost, type Price } from '../budgets/prices.ts';
 import type { ModelFailed, ModelRequest, ModelSuccess, ModelTool } from '../models/port.ts';
 import { type Activity, nextSeq, nowOf } from './context.ts';
 import { fail } from './ending.ts';
 import { commitStep, stepKey } from './journal.ts';
 import { requireLease, subjectOf, suspendRun } from './lease.ts';
+import { surroundingsOf } from './surroundings.ts';
 import { toolsFor } from './tool-list.ts';
 
 /** Retries of a failing call before it becomes a dead letter. */
@@ -36,15 +37,10 @@ interface Estimate {
 }
 
 async function estimate(activity: Activity, addedBytes = 0): Promise<Estimate> {
-  const { deps, model } = activity;
   const tools = Buffer.byteLength(JSON.stringify(toolsFor(activity)));
-  const price = await findPrice(deps.db, model.provider, model.model, nowOf(deps));
-  const budgetIds = await budgetChain(deps.db, activity.task.id);
-  return {
-    inputTokens: Math.ceil((activity.transcript.bytes + addedBytes + tools) / bytesPerToken),
-    price,
-    budgetIds,
-  };
+  const { budgetIds } = await surroundingsOf(activity);
+  const inputTokens = Math.ceil((activity.transcript.bytes + addedBytes + tools) / bytesPerToken);
+  return { inputTokens, price: activity.price, budgetIds };
 }
 
 function holdFor(activity: Activity, seq: number, e: Estimate): Hold {
@@ -83,8 +79,7 @@ export async function callModel(activity: Activity): Promise<'went_on' | 'stoppe
     );
   }
   const hold = holdFor(activity, seq, e);
-  const held = activity.held ?? (await reserve(deps.db, lease.actor, nowOf(deps), hold));
-  activity.held = null;
+  const held = await heldFor(activity, hold);
   if (held === null) return waitForBudget(activity, hold, 'The next model call does not fit the budget.');
   const request = requestFor(activity, e, held);
   const startedAt = nowOf(deps);
@@ -101,6 +96,17 @@ export async function callModel(activity: Activity): Promise<'went_on' | 'stoppe
   if (!outcome.ok) return handleFailure(activity, key, outcome);
   await settleCall(activity, e, seq, startedAt, outcome);
   return 'went_on';
+}
+
+/** The reservation of the step before, when it is for this very call; otherwise a new one. */
+async function heldFor(activity: Activity, hold: Hold): Promise<number | null> {
+  const { deps, lease } = activity;
+  const earlier = activity.held;
+  activity.held = null;
+  if (earlier?.key === hold.key) return earlier.micros;
+  // A notice came in between, and the call has another number now.
+  if (earlier) await settle(deps.db, nowOf(deps), earlier.key, 0);
+  return reserve(deps.db, lease.actor, nowOf(deps), hold);
 }
 
 function requestFor(activity: Activity, e: Estimate, heldMicros: number): ModelRequest {
@@ -182,7 +188,7 @@ async function waitForBudget(
     // Asked again under the lock: a budget raised in between would not wake a run that was not waiting yet.
     const held = hold ? await reserve(tx, lease.actor, nowOf(deps), hold) : null;
     if (held !== null) {
-      activity.held = held;
+      activity.held = hold && { key: hold.key, micros: held };
       return 'went_on';
     }
     await appendEvent(tx, lease.actor, nowOf(deps), 'budget.exhausted', subjectOf(lease), { reason });

@@ -19,6 +19,7 @@ import { type ControlResult, controlTools } from './control-tools.ts';
 import { commitStep, declareIntent, type NewStep, stepKey } from './journal.ts';
 import { requireLease, suspendRun } from './lease.ts';
 import { holdAfter } from './model-step.ts';
+import { surroundingsOf } from './surroundings.ts';
 import { toolsFor } from './tool-list.ts';
 import type { ToolCall } from './transcript.ts';
 
@@ -69,13 +70,8 @@ async function prepare(activity: Activity, call: ToolCall): Promise<Prepared> {
     return { kind: 'refused', outcome: 'failed', reason: `The arguments are not valid: ${faults}` };
   }
   const args = parsed.data as JsonObject;
-  const facts = {
-    organizationId: activity.lease.actor.organizationId,
-    tool: name,
-    agentRole: activity.agent.role,
-    arguments: args,
-  };
-  const decision = await decideToolCall(activity.deps.db, facts);
+  const facts = { tool: name, agentRole: activity.agent.role, arguments: args };
+  const decision = decideToolCall((await surroundingsOf(activity)).rules, facts);
   if (decision.outcome === 'deny')
     return { kind: 'refused', outcome: 'refused', reason: `Refused by policy: ${decision.reason}` };
   if (decision.outcome === 'ask') {
@@ -210,7 +206,7 @@ export async function settleTool(
     { ...step, idempotencyKey: stepKey(lease.runId, step.seq), startedAt },
     { hold },
   );
-  activity.held = held;
+  activity.held = hold && held !== null ? { key: hold.key, micros: held } : null;
   activity.steps.push(step);
 }
 

@@ -8,7 +8,6 @@ import type { Reader } from '../../platform/db/db.ts';
 import type { Row } from '../../platform/db/schema.ts';
 
 export interface ToolCallFacts {
-  organizationId: string;
   tool: string;
   agentRole: string;
   arguments: JsonObject;
@@ -22,19 +21,26 @@ export interface PolicyDecision {
 
 const strength = { allow: 0, ask: 1, deny: 2 } as const;
 
-export async function decideToolCall(db: Reader, facts: ToolCallFacts): Promise<PolicyDecision> {
-  const rules = await db
+export type PolicyRule = Row<'tool_policies'>;
+
+export function readPolicy(db: Reader, organizationId: string): Promise<PolicyRule[]> {
+  return db
     .selectFrom('tool_policies')
     .selectAll()
-    .where('organization_id', '=', facts.organizationId)
+    .where('organization_id', '=', organizationId)
     .orderBy('position')
     .limit(1_000)
     .execute();
-  const matching = rules.filter(rule => matches(rule, facts));
-  const strictest = matching.reduce<Row<'tool_policies'> | null>(
-    (found, rule) => (found === null || strength[rule.outcome] > strength[found.outcome] ? rule : found),
-    null,
-  );
+}
+
+/** What the rules say about a call. Pure: the same rules and facts give the same decision. */
+export function decideToolCall(rules: readonly PolicyRule[], facts: ToolCallFacts): PolicyDecision {
+  const strictest = rules
+    .filter(rule => matches(rule, facts))
+    .reduce<PolicyRule | null>(
+      (found, rule) => (found === null || strength[rule.outcome] > strength[found.outcome] ? rule : found),
+      null,
+    );
   return strictest
     ? { outcome: strictest.outcome, reason: strictest.reason, ruleId: strictest.id }
     : { outcome: 'allow', reason: 'the agent’s definition grants the tool', ruleId: null };

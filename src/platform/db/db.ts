@@ -2,7 +2,7 @@
  * The only place where connections to PostgreSQL are opened. A `Tx` can only be had from `transact`, so a function
  * that asks for one is always inside a transaction; what it appends commits or vanishes with it.
  */
-import { Kysely, PostgresDialect, type Transaction } from 'kysely';
+import { Kysely, PostgresDialect, type PostgresPool, type PostgresPoolClient, type Transaction } from 'kysely';
 import pg from 'pg';
 import type { Tables } from './schema.ts';
 
@@ -48,7 +48,37 @@ export function openPool(settings: PoolSettings, onError: (error: Error) => void
 }
 
 export function openDb(pool: pg.Pool): Db {
-  return new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) });
+  return new Kysely<Tables>({ dialect: new PostgresDialect({ pool: preparing(pool) }) });
+}
+
+/** More different texts than this are not worth a plan each on every connection. */
+const preparedLimit = 400;
+
+/**
+ * The pool as Kysely sees it, with every statement prepared once a connection under a name of its text: planning
+ * the statements of the journal costs more than running them.
+ */
+function preparing(pool: pg.Pool): PostgresPool {
+  const names = new Map<string, string>();
+  const nameOf = (text: string): string | undefined => {
+    const known = names.get(text);
+    if (known || names.size >= preparedLimit) return known;
+    const name = `g${names.size}`;
+    names.set(text, name);
+    return name;
+  };
+  const clients = new WeakMap<pg.PoolClient, PostgresPoolClient>();
+  const wrap = (client: pg.PoolClient): PostgresPoolClient => {
+    let wrapped = clients.get(client);
+    if (!wrapped) {
+      const query = (text: string, values: readonly unknown[]) =>
+        client.query(values.length === 0 ? { text } : { name: nameOf(text), text, values: values as unknown[] });
+      wrapped = { query, release: (destroy?: boolean) => client.release(destroy) } as unknown as PostgresPoolClient;
+      clients.set(client, wrapped);
+    }
+    return wrapped;
+  };
+  return { connect: async () => wrap(await pool.connect()), end: () => pool.end(), options: pool.options };
 }
 
 /** One unit of work: everything in `work` commits together or not at all. */

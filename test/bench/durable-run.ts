@@ -1,0 +1,157 @@
+/**
+ * Durable runs: how many runs of ten steps a second, beside the raw limit in the same process, on the same
+ * database: graphile-worker with the obvious journal (one row a step, one transaction a step). Ours does per step
+ * what the bare one does, and the fencing check, the event, the audit record, and for model steps the reservation,
+ * the settlement and the usage record.
+ *
+ *   bare  a job reloads its checkpoints and inserts ten of 2 KB, each in a transaction
+ *   ours  a run of eleven steps: its opening, four turns of a model call and a tool call with 2 KB, and the hand-in
+ */
+import { Logger, run as runQueue, type Runner } from 'graphile-worker';
+import { sql } from 'kysely';
+import type pg from 'pg';
+import { newId } from '../../src/base/ids.ts';
+import { addPrice } from '../../src/features/budgets/prices.ts';
+import { createTask } from '../../src/features/tasks/tasks.ts';
+import { reviewTask } from '../../src/features/checks/review.ts';
+import { Worker } from '../../src/features/runs/worker.ts';
+import { type Db, transact } from '../../src/platform/db/db.ts';
+import { startTestApp, type TestApp } from '../harness/app.ts';
+import { openTestDatabase } from '../harness/database.ts';
+import { call, programmedModel } from '../harness/model.ts';
+
+export interface RoundResult {
+  runsPerSecond: number;
+  cpuMsPerRun: number;
+}
+
+const payload = 'x'.repeat(2_000);
+const stepsPerRun = 10;
+
+/** The raw limit: what the obvious design costs. Jobs are enqueued first; measured is from the worker's start to the last run. */
+export async function bareRound(owner: Db, appRole: string, pool: pg.Pool, concurrency: number, runs: number): Promise<RoundResult> {
+  await sql`create table if not exists bench_steps (run_id text, seq integer, data jsonb, primary key (run_id, seq))`.execute(owner);
+  await sql`grant all on bench_steps to ${sql.id(appRole)}`.execute(owner);
+  for (let i = 0; i < runs; i++) {
+    await pool.query("select graphile_worker.add_job('bench.run', json_build_object('run_id', $1::text))", [newId('run')]);
+  }
+  let done = 0;
+  let finish = () => {};
+  const finished = new Promise<void>(resolve => {
+    finish = resolve;
+  });
+  let runner: Runner | null = null;
+  const result = await measure(runs, async () => {
+    runner = await runQueue({
+      pgPool: pool,
+      concurrency,
+      noHandleSignals: true,
+      parsedCronItems: [],
+      logger: new Logger(() => () => {}),
+      taskList: {
+        'bench.run': async job => {
+          await advanceBare(pool, (job as { run_id: string }).run_id);
+          done += 1;
+          if (done === runs) finish();
+        },
+      },
+    });
+    await finished;
+  });
+  await (runner as Runner | null)?.stop();
+  return result;
+}
+
+async function advanceBare(pool: pg.Pool, runId: string): Promise<void> {
+  const { rows } = await pool.query('select seq from bench_steps where run_id = $1 order by seq', [runId]);
+  for (let seq = rows.length; seq < stepsPerRun; seq++) {
+    const client = await pool.connect();
+    try {
+      await client.query('begin');
+      await client.query('insert into bench_steps (run_id, seq, data) values ($1, $2, $3)', [runId, seq, JSON.stringify({ payload })]);
+      await client.query('commit');
+    } finally {
+      client.release();
+    }
+  }
+}
+
+/** A Guildhall without a worker of its own; its model answers at once. */
+export async function startOurs(): Promise<TestApp> {
+  const model = programmedModel((_request, turn) =>
+    turn < 4
+      ? { text: payload, calls: [call('no_such_tool', { text: payload })] }
+      : { calls: [call('submit_result', { decision: 'gave_up', summary: 'done' })] },
+  );
+  const database = await openTestDatabase({ durable: true });
+  return startTestApp({ roles: ['api'], database, modelDrivers: [model], env: { GUILDHALL_MODEL: 'programmed/bench' } });
+}
+
+export async function openTasks(guildhall: TestApp, count: number): Promise<void> {
+  const { db } = guildhall.database;
+  const { organizationId, projectId } = guildhall.app.installation;
+  const coder = await db.selectFrom('agents').select('id').where('name', '=', 'coder').executeTakeFirstOrThrow();
+  await transact(db, tx =>
+    addPrice(tx, { provider: 'programmed', model: 'bench', valid_from: new Date(0), input_micros: 1_000_000, cached_read_micros: 0, cached_write_micros: 0, output_micros: 1_000_000, source: 'bench' }),
+  );
+  for (let i = 0; i < count; i++) {
+    await transact(db, tx =>
+      createTask(tx, { id: 'system', organizationId, requestId: 'bench' }, new Date(), {
+        projectId,
+        agentId: coder.id,
+        title: 'bench',
+        kind: 'work',
+        brief: { objective: 'bench', requirements: [], out_of_scope: [], inputs: [], expected_outputs: [], acceptance_criteria: [] },
+        checks: [],
+        source: null,
+        baseCommit: null,
+        maxTurns: 20,
+        deadlineAt: new Date(Date.now() + 3_600_000),
+        budgetMicros: 1_000_000,
+        dependsOn: [],
+      }),
+    );
+  }
+}
+
+/** A worker as the app makes it. */
+export function newWorker(guildhall: TestApp, pool: pg.Pool, concurrency: number): Worker {
+  const { db, log, models, workshop } = guildhall.app;
+  const clock = { now: () => Date.now() };
+  return new Worker(
+    { db, clock, random: Math.random, log, models, workshop },
+    {
+      pool,
+      concurrency,
+      leaseMs: 30_000,
+      drainMs: 1_000,
+      handlers: { 'task.review': ({ task_id }, signal) => reviewTask({ db, clock, log, workshop }, task_id, signal) },
+    },
+  );
+}
+
+/** From the worker's start until every run has ended, with the same tasks under budgets. */
+export async function ourRound(guildhall: TestApp, pool: pg.Pool, concurrency: number, runs: number): Promise<RoundResult> {
+  const { db } = guildhall.database;
+  await openTasks(guildhall, runs);
+  const worker = newWorker(guildhall, pool, concurrency);
+  const result = await measure(runs, async () => {
+    await worker.start();
+    for (;;) {
+      const open = await db.selectFrom('runs').where('state', 'in', ['queued', 'running', 'waiting']).select('id').limit(1).executeTakeFirst();
+      if (!open) return;
+      await new Promise(resolve => setTimeout(resolve, 5));
+    }
+  });
+  await worker.drain();
+  return result;
+}
+
+async function measure(runs: number, work: () => Promise<void>): Promise<RoundResult> {
+  const cpu = process.cpuUsage();
+  const start = performance.now();
+  await work();
+  const seconds = (performance.now() - start) / 1000;
+  const used = process.cpuUsage(cpu);
+  return { runsPerSecond: runs / seconds, cpuMsPerRun: (used.user + used.system) / 1000 / runs };
+}
