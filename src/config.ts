@@ -107,13 +107,26 @@ export interface Config {
   };
 }
 
-/** What the reference page lists: name, sentence. */
-export function describeVariables(): { name: string; description: string; secret: boolean }[] {
-  return Object.entries(variables).map(([name, field]) => ({
-    name,
-    description: field.description ?? '',
-    secret: (secretNames as readonly string[]).includes(name),
-  }));
+/** A setting as the reference page lists it. */
+export interface Setting {
+  name: string;
+  description: string;
+  /** Null: none, the setting is optional. */
+  fallback: string | null;
+  /** Whether `<name>_FILE` is read too. */
+  secret: boolean;
+}
+
+export function describeVariables(): Setting[] {
+  return Object.entries(variables).map(([name, field]) => {
+    const fallback = (field as z.ZodType).safeParse(undefined).data;
+    return {
+      name,
+      description: field.description ?? '',
+      fallback: fallback === undefined ? null : String(fallback),
+      secret: (secretNames as readonly string[]).includes(name),
+    };
+  });
 }
 
 /** Reads and checks the configuration. @throws Problem `configuration_invalid` that names every fault. */
