@@ -158,7 +158,7 @@ async function deliver(
 ): Promise<{ branch: string; check: NewCheck } | null> {
   if (task.source?.kind !== 'path' || !task.delivered_commit) return null;
   const branch = `guildhall/${task.id}`;
-  const started = Date.now();
+  const started = deps.clock.now();
   const base = {
     kind: 'delivery' as const,
     command: `deliver branch ${branch}`,
@@ -179,7 +179,7 @@ async function deliver(
         outcome: 'delivered',
         passed: true,
         output: `${branch} is at ${task.delivered_commit}`,
-        duration_ms: Date.now() - started,
+        duration_ms: deps.clock.now() - started,
       },
     };
   } catch (error) {
@@ -191,7 +191,7 @@ async function deliver(
         outcome: 'refused',
         passed: false,
         output: error.message,
-        duration_ms: Date.now() - started,
+        duration_ms: deps.clock.now() - started,
       },
     };
   }

@@ -22,8 +22,9 @@ import { type Activity, nowOf } from './context.ts';
 import { commitStep, stepKey } from './journal.ts';
 import { requireLease, subjectOf } from './lease.ts';
 import { describeCheck } from './prompt.ts';
-import { openWorkspace, toolStep } from './tool-step.ts';
+import { toolStep } from './tool-result.ts';
 import type { ToolCall } from './transcript.ts';
+import { openWorkspace } from './workspace.ts';
 
 export type ControlResult =
   | { kind: 'output'; output: ToolOutput; refused?: boolean }

@@ -4,24 +4,23 @@
  * model sees, like any other.
  */
 import type { z } from 'zod';
-import type { Json, JsonObject } from '../../base/json.ts';
+import type { JsonObject } from '../../base/json.ts';
 import { messageOf, Problem } from '../../base/problem.ts';
 import { hours } from '../../base/time.ts';
 import { transact } from '../../platform/db/db.ts';
 import { findApproval, payloadHash, requestApproval } from '../approvals/approvals.ts';
-import { requireSandbox, workspaceDirectory } from '../sandboxes/workshop.ts';
-import { ensureClone, ensureRepository, openSandbox } from '../sandboxes/workspaces.ts';
 import { type ToolName, toolArguments, toolBehaviours } from '../tools/catalog.ts';
 import { decideToolCall } from '../tools/policy.ts';
 import { isSandboxTool, sandboxTools, type ToolOutput } from '../tools/sandbox-tools.ts';
 import { type Activity, nextSeq, nowOf } from './context.ts';
 import { type ControlResult, controlTools } from './control-tools.ts';
-import { commitStep, declareIntent, type NewStep, stepKey } from './journal.ts';
+import { declareIntent, stepKey } from './journal.ts';
 import { requireLease, suspendRun } from './lease.ts';
-import { holdAfter } from './model-step.ts';
 import { surroundingsOf } from './surroundings.ts';
 import { toolsFor } from './tool-list.ts';
+import { settleTool } from './tool-result.ts';
 import type { ToolCall } from './transcript.ts';
+import { openWorkspace } from './workspace.ts';
 
 /** How long people have to decide before an approval expires. */
 export const approvalLifeMs = hours(72);
@@ -143,24 +142,6 @@ async function executeInSandbox(
   }
 }
 
-/** The sandbox over the task's workspace, made when the first tool needs it. */
-export async function openWorkspace(activity: Activity): Promise<NonNullable<Activity['sandbox']>> {
-  if (activity.sandbox) return activity.sandbox;
-  const { deps, tree, agent, task } = activity;
-  await requireSandbox(deps.workshop);
-  await ensureRepository(deps.workshop, tree);
-  const directory = workspaceDirectory(deps.workshop, tree);
-  await ensureClone(deps.workshop, tree, {
-    directory,
-    branch: `guildhall/${task.id}`,
-    commit: task.base_commit,
-    author: agent.name,
-    signal: activity.signal,
-  });
-  activity.sandbox = await openSandbox(deps.workshop, tree, directory);
-  return activity.sandbox;
-}
-
 async function settleControl(
   activity: Activity,
   call: ToolCall,
@@ -185,47 +166,4 @@ async function settleControl(
   const outcome = result.refused ? 'refused' : result.output.is_error ? 'failed' : 'ok';
   await settleTool(activity, call, result.output, outcome, startedAt);
   return 'went_on';
-}
-
-/** The step of a finished call. When it is the last of its turn, the next model call is reserved with it. */
-export async function settleTool(
-  activity: Activity,
-  call: ToolCall,
-  output: ToolOutput,
-  outcome: NewStep['outcome'],
-  startedAt: Date,
-): Promise<void> {
-  const { deps, lease } = activity;
-  const last = activity.transcript.pending.length === 1;
-  const hold = last ? await holdAfter(activity, Buffer.byteLength(output.content) + 200) : undefined;
-  const step = toolStep(activity, call, output, outcome);
-  const held = await commitStep(
-    deps.db,
-    lease,
-    nowOf(deps),
-    { ...step, idempotencyKey: stepKey(lease.runId, step.seq), startedAt },
-    { hold },
-  );
-  activity.held = hold && held !== null ? { key: hold.key, micros: held } : null;
-  activity.steps.push(step);
-}
-
-export function toolStep(
-  activity: Activity,
-  call: ToolCall,
-  output: ToolOutput,
-  outcome: NewStep['outcome'],
-) {
-  return {
-    seq: nextSeq(activity),
-    kind: 'tool' as const,
-    name: call.name,
-    call_id: call.id,
-    outcome,
-    data: {
-      arguments: call.arguments as Json,
-      content: output.content.replaceAll('\0', '\ufffd'),
-      is_error: output.is_error,
-    },
-  };
 }
