@@ -90,8 +90,7 @@ export function buildGroups(steps: readonly Step[], isOpen: (taskId: string) => 
 }
 
 /** A turn without words whose calls stand below it needs no row of its own. */
-const isMute = (row: Row): boolean =>
-  row.kind === 'words' && row.text === '' && row.step.outcome === 'ok' && callsOf(row.step).length > 0;
+const isMute = (row: Row): boolean => row.kind === 'words' && row.text === '' && callsOf(row.step).length > 0;
 
 /** Where the results that directly follow a turn end: calls under way come after them. */
 function afterOwn(rows: readonly { runId: string }[], from: number, runId: string): number {
@@ -129,9 +128,7 @@ function partsOf(step: Step): Record<string, unknown>[] {
   return Array.isArray(content) ? content.filter(isRecord) : [];
 }
 
-export function wordsOf(step: Step): string {
-  const failure = step.data.failure;
-  if (isRecord(failure)) return textOf(failure, 'message');
+function wordsOf(step: Step): string {
   return partsOf(step)
     .filter(part => part.type === 'text')
     .map(part => textOf(part, 'text'))

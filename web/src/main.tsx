@@ -3,7 +3,7 @@ import { MutationCache, QueryCache, QueryClient, QueryClientProvider } from '@ta
 import { RouterProvider } from '@tanstack/react-router';
 import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
-import { ProblemError } from './api/client.ts';
+import { ApiError } from './api/client.ts';
 import './app.css';
 import { createPageRouter } from './routes.tsx';
 import { TipProvider } from './ui/tip.tsx';
@@ -17,14 +17,14 @@ const queryClient: QueryClient = new QueryClient({
       staleTime: 10_000,
       // A refusal stays one; only an unreachable or overloaded server is asked again.
       retry: (failures, error) =>
-        failures < 2 && error instanceof ProblemError && (error.status === 0 || error.status >= 502),
+        failures < 2 && error instanceof ApiError && (error.status === 0 || error.status >= 502),
     },
   },
 });
 const router = createPageRouter(queryClient);
 
 function toSignIn(error: unknown): void {
-  if (!(error instanceof ProblemError && error.status === 401)) return;
+  if (!(error instanceof ApiError && error.status === 401)) return;
   if (router.state.location.pathname === '/sign-in') return;
   queryClient.clear();
   void router.navigate({ to: '/sign-in' });

@@ -8,7 +8,7 @@ import {
   Outlet,
   redirect,
 } from '@tanstack/react-router';
-import { ProblemError } from './api/client.ts';
+import { ApiError } from './api/client.ts';
 import { meQuery, type TaskFilter } from './api/queries.ts';
 import { Crash, NotFound } from './shell/crash.tsx';
 import { Shell } from './shell/shell.tsx';
@@ -32,7 +32,7 @@ const signedIn = createRoute({
     try {
       await context.queryClient.ensureQueryData(meQuery);
     } catch (error) {
-      if (error instanceof ProblemError && error.status === 401) throw redirect({ to: '/sign-in' });
+      if (error instanceof ApiError && error.status === 401) throw redirect({ to: '/sign-in' });
       throw error;
     }
   },

@@ -4,7 +4,7 @@
  * turn, and what is known already drops out in the merge.
  */
 import { beforeMillis, mergeSteps, resumeAt } from '../journal.ts';
-import { get } from './client.ts';
+import { api, value } from './client.ts';
 import type { Step } from './types.ts';
 
 const pageSize = 2_000;
@@ -36,6 +36,11 @@ async function readSteps(
   after: string | null,
   signal?: AbortSignal,
 ): Promise<Step[]> {
-  const query = { tree: String(tree), limit: pageSize, after };
-  return (await get<{ items: Step[] }>(`/api/v1/tasks/${taskId}/steps`, { query, signal })).items;
+  const query = {
+    tree: tree ? ('true' as const) : ('false' as const),
+    limit: pageSize,
+    ...(after ? { after } : {}),
+  };
+  const steps = api.GET('/api/v1/tasks/{id}/steps', { params: { path: { id: taskId }, query }, signal });
+  return (await value(steps)).items;
 }

@@ -3,7 +3,7 @@ import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import { Check, CircleQuestionMark, ShieldQuestionMark, X } from 'lucide-react';
 import { type FormEvent, type ReactNode, useState } from 'react';
-import { ProblemError, write } from '../api/client.ts';
+import { ApiError, api, write } from '../api/client.ts';
 import type { Approval, TaskSummary } from '../api/types.ts';
 import { Button } from '../ui/button.tsx';
 import { ProblemNote } from '../ui/feedback.tsx';
@@ -30,7 +30,9 @@ export function ApprovalCard({
   const queries = useQueryClient();
   const decide = useMutation({
     mutationFn: ({ verb, text }: Verdict) =>
-      write<Approval>('POST', `/api/v1/approvals/${approval.id}/${verb}`, { body: { text } }),
+      write(() =>
+        api.POST(`/api/v1/approvals/{id}/${verb}`, { params: { path: { id: approval.id } }, body: { text } }),
+      ),
     onSuccess: (_, { verb }) => notify(verb === 'approve' ? 'Answered: the agent goes on' : 'Rejected'),
     onSettled: () => queries.invalidateQueries({ queryKey: ['approvals'] }),
   });
@@ -62,7 +64,7 @@ export function ApprovalCard({
       ) : (
         <Permission hash={approval.payload_hash} pending={decide.isPending} onDecide={decide.mutate} />
       )}
-      {decide.error instanceof ProblemError && <ProblemNote error={decide.error} className="mt-3" />}
+      {decide.error instanceof ApiError && <ProblemNote error={decide.error} className="mt-3" />}
     </article>
   );
 }

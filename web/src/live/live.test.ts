@@ -31,10 +31,14 @@ const event = (type: string, task: string | null, root = task): LiveEvent => ({
   task_id: task,
   root_task_id: root,
   run_id: null,
+  actor: 'system',
+  request_id: null,
+  data: {},
+  created_at: '2026-01-01T00:00:00.000Z',
 });
 
 test('a step touches the task and its root, not the list, the tree or other tasks', () => {
-  const batch = batchOf([event('step.recorded', 'child', 'root')]);
+  const batch = batchOf([event('step.finished', 'child', 'root')]);
   assert.equal(isStale(batch, ['task', 'child'], undefined), true);
   assert.equal(
     isStale(batch, ['task', 'sibling'], { root_task_id: 'root' }),
@@ -61,5 +65,5 @@ test('approvals follow their own events and the end of runs, which cancels them'
     true,
   );
   assert.equal(isStale(batchOf([event('run.cancelled', 't')]), ['approvals', 'pending'], undefined), true);
-  assert.equal(isStale(batchOf([event('step.recorded', 't')]), ['approvals', 'pending'], undefined), false);
+  assert.equal(isStale(batchOf([event('step.finished', 't')]), ['approvals', 'pending'], undefined), false);
 });

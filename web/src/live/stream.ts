@@ -5,7 +5,7 @@
  * tell a lost session from a lost line. A tab that nobody looks at lets go of its connection after a minute
  * (browsers allow six to one server) and comes back with the id of the last event that it saw.
  */
-import { problemOf } from '../api/client.ts';
+import { errorOf } from '../../../sdk/errors.ts';
 import type { LiveEvent } from '../api/types.ts';
 import { createSseParser } from './sse-parser.ts';
 
@@ -52,7 +52,7 @@ export function openLive(options: LiveOptions): () => void {
       const response = await fetch('/api/v1/events', { headers, signal: controller.signal });
       if (response.status === 401) return 'signed_out';
       if (!response.ok || !response.body) {
-        if ((await problemOf(response)).code === 'last_event_id_invalid') lastId = null;
+        if (errorOf(response, await response.json()).code === 'last_event_id_invalid') lastId = null;
         return 'lost';
       }
       if (lastId === null) options.onGap();

@@ -3,7 +3,7 @@ import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { Link, useNavigate } from '@tanstack/react-router';
 import { Activity, CircleQuestionMark, ListTodo, LogOut, type LucideIcon, Search, Users } from 'lucide-react';
 import type { ReactNode } from 'react';
-import { write } from '../api/client.ts';
+import { api, write } from '../api/client.ts';
 import { approvalsQuery, healthQuery, meQuery } from '../api/queries.ts';
 import type { LiveState } from '../live/stream.ts';
 import { IconButton } from '../ui/button.tsx';
@@ -158,7 +158,7 @@ function Account(): ReactNode {
   const queries = useQueryClient();
   const navigate = useNavigate();
   async function signOut(): Promise<void> {
-    await write('POST', '/api/v1/sign-out').catch(() => undefined);
+    await write(() => api.POST('/api/v1/sign-out')).catch(() => undefined);
     queries.clear();
     await navigate({ to: '/sign-in' });
   }

@@ -3,7 +3,7 @@ import { useQueryClient } from '@tanstack/react-query';
 import { useNavigate } from '@tanstack/react-router';
 import { KeyRound } from 'lucide-react';
 import { type ReactNode, useEffect, useState } from 'react';
-import { write } from '../api/client.ts';
+import { api, value } from '../api/client.ts';
 import { Logo } from '../shell/logo.tsx';
 import { Command } from '../ui/copy.tsx';
 import { ProblemNote } from '../ui/feedback.tsx';
@@ -14,7 +14,7 @@ let attempt: { token: string; done: Promise<unknown> } | null = null;
 
 function signInWith(token: string): Promise<unknown> {
   if (attempt?.token !== token)
-    attempt = { token, done: write('POST', '/api/v1/sign-in', { body: { token } }) };
+    attempt = { token, done: value(api.POST('/api/v1/sign-in', { body: { token } })) };
   return attempt.done;
 }
 

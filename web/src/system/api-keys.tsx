@@ -2,9 +2,9 @@
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { KeyRound, Plus } from 'lucide-react';
 import { type FormEvent, type ReactNode, useState } from 'react';
-import { write } from '../api/client.ts';
+import { api, write } from '../api/client.ts';
 import { apiKeysQuery, meQuery } from '../api/queries.ts';
-import type { ApiKey } from '../api/types.ts';
+import type { ApiKey, Me } from '../api/types.ts';
 import { Button } from '../ui/button.tsx';
 import { cn } from '../ui/cn.ts';
 import Confirm from '../ui/confirm.tsx';
@@ -54,7 +54,8 @@ function KeyRow({ apiKey }: { apiKey: ApiKey }): ReactNode {
   const queries = useQueryClient();
   const [asking, setAsking] = useState(false);
   const revoke = useMutation({
-    mutationFn: () => write('DELETE', `/api/v1/api-keys/${apiKey.id}`),
+    mutationFn: () =>
+      write(() => api.DELETE('/api/v1/api-keys/{id}', { params: { path: { id: apiKey.id } } })),
     onSuccess: () => notify(`${apiKey.name} is revoked`),
     onError: error => notify(error.message, 'failed'),
     onSettled: () => queries.invalidateQueries({ queryKey: apiKeysQuery.queryKey }),
@@ -124,13 +125,15 @@ function NewKey({ onClose }: { onClose: () => void }): ReactNode {
   const { data: me } = useQuery(meQuery);
   const offered = me?.scopes ?? [];
   const [name, setName] = useState('');
-  const [scopes, setScopes] = useState<string[]>(['read', 'write']);
+  const [scopes, setScopes] = useState<Me['scopes']>(['read', 'write']);
   const [days, setDays] = useState('90');
   const create = useMutation({
     mutationFn: () =>
-      write<{ id: string; key: string }>('POST', '/api/v1/api-keys', {
-        body: { name: name.trim(), scopes, expires_in_days: days === '' ? null : Number(days) },
-      }),
+      write(() =>
+        api.POST('/api/v1/api-keys', {
+          body: { name: name.trim(), scopes, expires_in_days: days === '' ? null : Number(days) },
+        }),
+      ),
     onSuccess: () => queries.invalidateQueries({ queryKey: apiKeysQuery.queryKey }),
   });
   function submit(event: FormEvent): void {

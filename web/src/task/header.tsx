@@ -3,7 +3,7 @@ import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import { Ban, ChevronRight, Pause, Play, RotateCcw } from 'lucide-react';
 import { lazy, type ReactNode, Suspense, useState } from 'react';
-import { write } from '../api/client.ts';
+import { api, write } from '../api/client.ts';
 import { taskQuery } from '../api/queries.ts';
 import type { TaskAction, TaskDetail, TaskSummary } from '../api/types.ts';
 import { StateBadge, StateIcon } from '../tasks/state.tsx';
@@ -72,7 +72,7 @@ export function useTaskAction(id: string) {
   const queries = useQueryClient();
   return useMutation({
     mutationFn: (action: TaskAction) =>
-      write<TaskDetail>('POST', `/api/v1/tasks/${id}/${action}`, { body: {} }),
+      write(() => api.POST(`/api/v1/tasks/{id}/${action}`, { params: { path: { id } }, body: {} })),
     onSuccess: (task, action) => {
       queries.setQueryData(taskQuery(id).queryKey, task);
       void queries.invalidateQueries({ queryKey: ['tree', task.root_task_id] });

@@ -2,7 +2,7 @@
 import { useQuery } from '@tanstack/react-query';
 import { getRouteApi } from '@tanstack/react-router';
 import { lazy, type ReactNode, Suspense } from 'react';
-import { ProblemError } from '../api/client.ts';
+import { ApiError } from '../api/client.ts';
 import { approvalsQuery, checksQuery, taskQuery, treeQuery } from '../api/queries.ts';
 import type { TaskDetail, TaskSummary } from '../api/types.ts';
 import { ApprovalCard } from '../approvals/approval-card.tsx';
@@ -30,7 +30,7 @@ export function TaskPage(): ReactNode {
   useTitle(task.data?.title);
   if (task.isPending) return <Loading />;
   if (!task.data) {
-    const missing = task.error instanceof ProblemError && [404, 422].includes(task.error.status);
+    const missing = task.error instanceof ApiError && [404, 422].includes(task.error.status);
     return missing ? (
       <Empty title="There is no such task" />
     ) : (

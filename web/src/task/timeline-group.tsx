@@ -72,7 +72,7 @@ const TimelineRow = memo(
   function TimelineRow({ row }: { row: Row }): ReactNode {
     switch (row.kind) {
       case 'words':
-        return <Words step={row.step} text={row.text} />;
+        return <Prose text={row.text || 'The model answered with nothing.'} className="max-w-3xl py-0.5" />;
       case 'tool':
         return <ToolRow step={row.step} />;
       case 'pending':
@@ -86,20 +86,6 @@ const TimelineRow = memo(
     before.row.kind === after.row.kind &&
     (before.row.kind === 'pending' || after.row.kind === 'pending' || before.row.step === after.row.step),
 );
-
-function Words({ step, text }: { step: Step; text: string }): ReactNode {
-  if (step.outcome !== 'ok') {
-    return (
-      <p className="flex gap-2 rounded-md bg-bad-soft px-2.5 py-1.5 text-sm">
-        <CircleAlert className="mt-0.5 size-4 shrink-0 text-bad" aria-hidden />
-        <span className="min-w-0 break-words">
-          <strong className="font-medium text-bad">The model call failed.</strong> {text}
-        </span>
-      </p>
-    );
-  }
-  return <Prose text={text || 'The model answered with nothing.'} className="max-w-3xl py-0.5" />;
-}
 
 /** What the model calls took: how many, tokens, money; the time when pointed at. */
 function Meter({ turns }: { turns: Step[] }): ReactNode {

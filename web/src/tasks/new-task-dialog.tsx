@@ -3,9 +3,8 @@ import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { useNavigate } from '@tanstack/react-router';
 import { Plus, X } from 'lucide-react';
 import { type FormEvent, type ReactNode, useRef, useState } from 'react';
-import { newIdempotencyKey, ProblemError, write } from '../api/client.ts';
+import { ApiError, api, write } from '../api/client.ts';
 import { taskQuery, tasksQuery, teamsQuery } from '../api/queries.ts';
-import type { TaskDetail } from '../api/types.ts';
 import { Button, IconButton } from '../ui/button.tsx';
 import { Dialog } from '../ui/dialog.tsx';
 import { ProblemNote } from '../ui/feedback.tsx';
@@ -18,7 +17,7 @@ export default function NewTaskDialog({ onClose }: { onClose: () => void }): Rea
   const set = (change: Partial<Form>) => setForm(old => ({ ...old, ...change }));
   const teams = useQuery(teamsQuery);
   const create = useCreateTask();
-  const problem = create.error instanceof ProblemError ? create.error : null;
+  const problem = create.error instanceof ApiError ? create.error : null;
   const faults = { ...(problem ? placeProblem(problem) : {}), ...(tried ? findFaults(form) : {}) };
   const unplaced = create.error && Object.keys(faults).length === 0;
   const names = teams.data?.map(team => team.name) ?? [];
@@ -206,11 +205,10 @@ function useCreateTask() {
     mutationFn: (form: Form) => {
       const body = toNewTask(form);
       const text = JSON.stringify(body);
-      if (key.current.body !== text) key.current = { body: text, key: newIdempotencyKey() };
-      return write<TaskDetail>('POST', '/api/v1/tasks', {
-        body,
-        headers: { 'idempotency-key': key.current.key },
-      });
+      if (key.current.body !== text) key.current = { body: text, key: crypto.randomUUID() };
+      return write(() =>
+        api.POST('/api/v1/tasks', { body, headers: { 'idempotency-key': key.current.key } }),
+      );
     },
     onSuccess: task => {
       queries.setQueryData(taskQuery(task.id).queryKey, task);

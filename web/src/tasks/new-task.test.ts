@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { ProblemError } from '../api/client.ts';
+import { ApiError } from '../../../sdk/errors.ts';
 import { emptyForm, findFaults, placeProblem, toNewTask } from './new-task.ts';
+
+const refusal = (title: string, status: number, code: string, detail?: Record<string, unknown>) =>
+  new ApiError({ title, status, code, detail, request_id: null });
 
 test('empty fields become null, empty checks disappear', () => {
   const body = toNewTask({
@@ -30,14 +33,14 @@ test('what the server refuses stands at the field that it is about', () => {
     { path: 'body.repository.branch', message: 'too long' },
     { path: 'body.checks.0', message: 'empty' },
   ];
-  assert.deepEqual(placeProblem(new ProblemError('x', 422, 'request_invalid', null, fields)), {
+  assert.deepEqual(placeProblem(refusal('x', 422, 'request_invalid', { fields })), {
     branch: 'too long',
     checks: 'empty',
   });
-  assert.deepEqual(placeProblem(new ProblemError('Dirty.', 409, 'repository_dirty', null)), {
+  assert.deepEqual(placeProblem(refusal('Dirty.', 409, 'repository_dirty')), {
     location: 'Dirty.',
   });
-  assert.deepEqual(placeProblem(new ProblemError('No sandbox.', 503, 'sandbox_unavailable', null)), {});
+  assert.deepEqual(placeProblem(refusal('No sandbox.', 503, 'sandbox_unavailable')), {});
 });
 
 test('only what would surely be refused is held back', () => {

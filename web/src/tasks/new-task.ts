@@ -1,5 +1,5 @@
 /** The new task as a form holds it, as the API takes it, and where a refusal belongs. Pure. */
-import type { ProblemError } from '../api/client.ts';
+import type { ApiError } from '../../../sdk/errors.ts';
 import type { NewTask } from '../api/types.ts';
 
 export interface Form {
@@ -75,18 +75,24 @@ const byPath: [RegExp, FieldName][] = [
 ];
 
 /** What the server said, by the field it is about. What belongs to none stays for the banner. */
-export function placeProblem(problem: ProblemError): Partial<Record<FieldName, string>> {
+export function placeProblem(problem: ApiError): Partial<Record<FieldName, string>> {
   const placed: Partial<Record<FieldName, string>> = {};
-  for (const fault of problem.fields) {
+  const fields = faultsOf(problem);
+  for (const fault of fields) {
     const name = byPath.find(([pattern]) => pattern.test(fault.path))?.[1];
     if (name) placed[name] ??= fault.message;
   }
-  if (problem.fields.length > 0) return placed;
-  if (problem.code.startsWith('branch_')) return { branch: problem.message };
-  if (problem.code.startsWith('repository_')) return { location: problem.message };
-  if (problem.code === 'team_missing' || problem.code === 'team_has_no_lead')
-    return { team: problem.message };
+  if (fields.length > 0) return placed;
+  if (problem.code.startsWith('branch_')) return { branch: problem.title };
+  if (problem.code.startsWith('repository_')) return { location: problem.title };
+  if (problem.code === 'team_missing' || problem.code === 'team_has_no_lead') return { team: problem.title };
   return {};
+}
+
+/** The list of fields in a refusal of the request's form. */
+function faultsOf(problem: ApiError): { path: string; message: string }[] {
+  const fields = problem.detail?.fields;
+  return Array.isArray(fields) ? (fields as { path: string; message: string }[]) : [];
 }
 
 /** Before the server is asked: only what would surely be refused. */

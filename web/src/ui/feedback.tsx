@@ -1,7 +1,7 @@
 /** What a screen shows instead of data: not yet, nothing there, went wrong. */
 import { CircleAlert, RotateCw } from 'lucide-react';
 import type { ReactNode } from 'react';
-import { ProblemError } from '../api/client.ts';
+import { ApiError } from '../../../sdk/errors.ts';
 import { Button } from './button.tsx';
 import { cn } from './cn.ts';
 
@@ -58,7 +58,7 @@ export function ProblemNote({
   onRetry?: () => void;
   className?: string;
 }): ReactNode {
-  const problem = error instanceof ProblemError ? error : null;
+  const problem = error instanceof ApiError ? error : null;
   return (
     <div
       role="alert"
@@ -68,7 +68,7 @@ export function ProblemNote({
       <div className="min-w-0 flex-1 break-words">
         <p className="text-ink">{problem?.message ?? 'Something went wrong on this page.'}</p>
         <p className="mt-0.5 font-mono text-ink-2 text-xs">
-          {problem ? [problem.code, problem.requestId].filter(Boolean).join(' · ') : String(error)}
+          {problem ? [problem.code, problem.request_id].filter(Boolean).join(' · ') : String(error)}
         </p>
       </div>
       {onRetry && (
