@@ -83,8 +83,9 @@ function kindOfWords(words: string[]): ModelFailureKind | null {
 }
 
 /**
- * Exact words only. `invalid_request_error` and the like are absent: providers use them for an empty account and
- * for a prompt that is too long as well, so there the message decides.
+ * Exact words only. `invalid_request_error` and the like are absent, since providers use them for an empty account
+ * and for a prompt that is too long as well: there the message decides. So are `api_error` and `server_error`, which
+ * come with any status.
  */
 const kindsByWord: Record<string, ModelFailureKind> = {
   insufficient_quota: 'quota',
@@ -102,10 +103,6 @@ const kindsByWord: Record<string, ModelFailureKind> = {
   rate_limit_error: 'rate_limited',
   rate_limit_exceeded: 'rate_limited',
   overloaded_error: 'overloaded',
-  api_error: 'overloaded',
-  server_error: 'overloaded',
-  timeout_error: 'overloaded',
-  service_unavailable: 'overloaded',
   content_filter: 'refused',
   invalid_prompt: 'refused',
 };

@@ -251,10 +251,9 @@ for (const kind of driverKinds)
   describe(`${kind} driver`, () => {
     for (const { title, reply, expect, usage = 'unknown' } of faults)
       test(title, async () => {
-        await using provider = await disposableProvider([typeof reply === 'function' ? reply(kind) : reply]);
-        const driver = newTestDriver(kind, provider.url);
+        await using provider = await startProvider([typeof reply === 'function' ? reply(kind) : reply]);
+        await using driver = newTestDriver(kind, provider.url);
         const failed = failedOf(await driver.call(sampleRequest(), callOptions({ timeouts })));
-        await driver.close();
         const { message, ...failure } = failed.failure;
         assert.deepEqual(
           failure,
@@ -268,31 +267,24 @@ for (const kind of driverKinds)
       });
 
     test('no server at all', async () => {
-      const provider = await startProvider();
+      await using provider = await startProvider();
       await provider.close();
-      const driver = newTestDriver(kind, provider.url);
+      await using driver = newTestDriver(kind, provider.url);
       const { failure, usage } = failedOf(await driver.call(sampleRequest(), callOptions()));
       assert.equal(failure.kind, 'network');
       assert.match(failure.message, /ECONNREFUSED/);
       assert.deepEqual(usage, noUsage);
-      await driver.close();
     });
 
     test('after a failure the next call works', async () => {
-      await using provider = await disposableProvider([
+      await using provider = await startProvider([
         { parts, fault: { fault: 'cut', after: 3 } },
         { parts, fault: { fault: 'stall', after: 3 } },
         { error: 'overloaded' },
         { parts },
       ]);
-      const driver = newTestDriver(kind, provider.url);
+      await using driver = newTestDriver(kind, provider.url);
       for (let i = 0; i < 3; i++) failedOf(await driver.call(sampleRequest(), callOptions({ timeouts })));
       succeeded(await driver.call(sampleRequest(), callOptions({ timeouts })));
-      await driver.close();
     });
   });
-
-async function disposableProvider(replies: Reply[]) {
-  const provider = await startProvider(replies);
-  return { ...provider, [Symbol.asyncDispose]: () => provider.close() };
-}

@@ -1,4 +1,5 @@
 /** The three drivers for HTTP, set up against the local provider, for tests that hold for all of them. */
+import type { Dispatcher } from 'undici';
 import { createAnthropicDriver } from '../../../src/drivers/models/anthropic.ts';
 import { createOpenAiDriver } from '../../../src/drivers/models/openai.ts';
 import { createOpenAiCompatibleDriver } from '../../../src/drivers/models/openai-compatible.ts';
@@ -9,14 +10,27 @@ export type DriverKind = (typeof driverKinds)[number];
 
 export const testKey = 'sk-test-0123456789abcdef';
 
-export function newTestDriver(kind: DriverKind, url: string, apiKey: string = testKey): ModelDriver {
+/** A driver that is closed at the end of its block, with which a test cannot hang. */
+export type TestDriver = ModelDriver & AsyncDisposable;
+
+export function newTestDriver(kind: DriverKind, url: string, options: TestOptions = {}): TestDriver {
+  const driver = newDriver(kind, url, { apiKey: testKey, ...options });
+  return Object.assign(driver, { [Symbol.asyncDispose]: () => driver.close() });
+}
+
+interface TestOptions {
+  apiKey?: string;
+  dispatcher?: Dispatcher;
+}
+
+function newDriver(kind: DriverKind, url: string, options: TestOptions & { apiKey: string }): ModelDriver {
   switch (kind) {
     case 'anthropic':
-      return createAnthropicDriver({ apiKey, baseUrl: url });
+      return createAnthropicDriver({ ...options, baseUrl: url });
     case 'openai':
-      return createOpenAiDriver({ apiKey, baseUrl: `${url}/v1` });
+      return createOpenAiDriver({ ...options, baseUrl: `${url}/v1` });
     case 'openai-compatible':
-      return createOpenAiCompatibleDriver({ apiKey, baseUrl: `${url}/v1` });
+      return createOpenAiCompatibleDriver({ ...options, baseUrl: `${url}/v1` });
   }
 }
 

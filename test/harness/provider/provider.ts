@@ -24,11 +24,13 @@ export interface Received {
   body: JsonObject;
   /** The body as it came, for byte-wise comparisons. */
   text: string;
+  /** The client's port: equal ports, one connection. */
+  port: number;
   /** Resolves when the exchange is over: `answered`, or `closed` by the client before that; with the time. */
   over: Promise<{ how: 'answered' | 'closed'; at: number }>;
 }
 
-export interface Provider {
+export interface Provider extends AsyncDisposable {
   /** `http://127.0.0.1:<port>`; OpenAI's base URL is this and `/v1`. */
   url: string;
   requests: Received[];
@@ -70,10 +72,12 @@ export async function startProvider(
     const over = exchangeEnd(response);
     const text = await bodyOf(incoming);
     const body = parseJson(text);
-    const request = { wire, path, headers: incoming.headers, body: isObject(body) ? body : {}, text, over };
+    const { headers, socket } = incoming;
+    const port = socket.remotePort ?? 0;
+    const request = { wire, path, headers, body: isObject(body) ? body : {}, text, port, over };
     requests.push(request);
     waiting.get(requests.length - 1)?.(request);
-    const wrong = complaint(wire, incoming.headers, request.body);
+    const wrong = complaint(wire, headers, request.body);
     const refused = options.apiKey !== undefined && keyOf(request) !== options.apiKey;
     if (refused) return sendError(response, wire, { error: 'unauthorized' });
     if (wrong) return sendError(response, wire, { error: 'invalid_request' }, wrong);
@@ -82,6 +86,12 @@ export async function startProvider(
     if ('error' in reply) sendError(response, wire, reply);
     else if ('status' in reply) sendRaw(response, reply);
     else await sendStream(response, wire, reply, request.body);
+  }
+
+  function close(): Promise<void> {
+    const closed = new Promise<void>(resolve => server.close(() => resolve()));
+    server.closeAllConnections();
+    return closed;
   }
 
   const server = createServer((incoming, response) => {
@@ -100,11 +110,8 @@ export async function startProvider(
       return promise;
     },
     script: (...more) => void script.push(...more),
-    close() {
-      const closed = new Promise<void>(resolve => server.close(() => resolve()));
-      server.closeAllConnections();
-      return closed;
-    },
+    close,
+    [Symbol.asyncDispose]: close,
   };
 }
 
