@@ -54,7 +54,7 @@ export function explainFailure(error: unknown): Failure {
     const isInput = status >= 400 && status < 500;
     const exitCode = exitCodeOfStatus[status] ?? (isInput ? exitCodes.usage : exitCodes.failed);
     const trace = status >= 500 && request_id ? ` (request ${request_id})` : '';
-    const text = withAdvice(`${title}${trace}`, code);
+    const text = withAdvice(`${title.replaceAll('body.', '')}${trace}`, code);
     return { exitCode, text, value: { code, title, status, request_id, detail } };
   }
   if (error instanceof Problem) {

@@ -90,16 +90,22 @@ export function showChecks(io: Io, checks: Check[]): string {
   const lines = checks.map(check => {
     const mark = check.passed ? io.styleOut('green', 'pass') : io.styleOut('red', 'FAIL');
     const how = check.exit_code === null ? check.outcome.replaceAll('_', ' ') : `exit ${check.exit_code}`;
-    return `  ${mark}  ${oneLine(check.command, 70)}  ${how}, ${duration(check.duration_ms)}, ${shortCommit(check.commit)}`;
+    return `  ${mark}  ${oneLine(check.kind === 'command' ? check.command : check.kind, 70)}  ${how}, ${duration(check.duration_ms)}, ${shortCommit(check.commit)}`;
   });
-  const worst = checks.findLast(check => !check.passed && check.output.trim() !== '');
-  if (worst && !checks.at(-1)?.passed) lines.push(indent(lastLines(worst.output, 15), '        '));
+  const last = checks.at(-1);
+  if (last && !last.passed && last.output.trim() !== '')
+    lines.push('', indent(tellingPart(last.output, 25), '        '));
   return lines.join('\n');
 }
 
-export function lastLines(text: string, most: number): string {
-  const lines = text.trimEnd().split('\n');
-  return lines.length > most ? ['…', ...lines.slice(-most)].join('\n') : lines.join('\n');
+/** The lines from where an output begins to speak of failure; its end where it does not. */
+function tellingPart(output: string, most: number): string {
+  const lines = output.trimEnd().split('\n');
+  if (lines.length <= most) return lines.join('\n');
+  const found = lines.findIndex(line => /^\s*(not ok|✖|FAIL|\S*Error\b|error:)/.test(line));
+  const from = found < 0 ? lines.length - most : found;
+  const part = lines.slice(from, from + most);
+  return [...(from > 0 ? ['…'] : []), ...part, ...(from + most < lines.length ? ['…'] : [])].join('\n');
 }
 
 function nextSteps(task: Task): string {

@@ -1,10 +1,10 @@
 /**
  * The live timeline: one short line for each event that says something to a reader. Who acts is told by the name of
- * the agent, with a colour of its own.
+ * the agent, with a colour of its own. What an agent repeats (edit, run, edit, run …) is shown once and counted.
  */
 import type { LiveEvent } from '../sdk/events.ts';
 import type { Format } from './call.ts';
-import { oneLine } from './text.ts';
+import { count, oneLine } from './text.ts';
 
 /** Writes text in a style, or as it is. */
 export type Paint = (format: Format, text: string) => string;
@@ -15,12 +15,18 @@ interface Line {
 }
 
 const width = 100;
+/** An agent that goes round in circles of so many steps repeats itself. */
+const repeatWindow = 3;
+/** So many are told at once: who watches sees that it goes on. */
+const leftOutMost = 50;
 const agentColours: Format[] = ['cyan', 'magenta', 'blue', 'yellow', 'green'];
 
 export class Timeline {
   readonly #paint: Paint;
   readonly #names: Map<string, string>;
   readonly #colours = new Map<string, Format>();
+  /** By actor: the last lines, and how many that repeat them were left out. */
+  readonly #repeats = new Map<string, { shown: string[]; leftOut: number }>();
 
   /** @param names agent id → name. */
   constructor(names: Map<string, string>, paint: Paint) {
@@ -28,10 +34,30 @@ export class Timeline {
     this.#paint = paint;
   }
 
-  /** The line of an event; null when it says nothing to a reader. */
-  line(event: LiveEvent): string | null {
+  /** What to print for an event: nothing, its line, or before that how many were left out. */
+  lines(event: LiveEvent): string[] {
     const line = describe(event, id => this.#names.get(id) ?? 'somebody');
-    if (!line) return null;
+    if (!line) return [];
+    const repeats = this.#repeats.get(event.actor) ?? { shown: [], leftOut: 0 };
+    this.#repeats.set(event.actor, repeats);
+    if (event.type === 'step.finished' && repeats.shown.includes(line.text)) {
+      repeats.leftOut += 1;
+      return repeats.leftOut < leftOutMost ? [] : this.#tellLeftOut(event, repeats);
+    }
+    const before = this.#tellLeftOut(event, repeats);
+    repeats.shown = [...repeats.shown, line.text].slice(-repeatWindow);
+    return [...before, this.#write(event, line)];
+  }
+
+  #tellLeftOut(event: LiveEvent, repeats: { leftOut: number }): string[] {
+    const { leftOut } = repeats;
+    repeats.leftOut = 0;
+    return leftOut === 0
+      ? []
+      : [this.#write(event, { text: `… ${count(leftOut, 'more step')} like these`, format: 'dim' })];
+  }
+
+  #write(event: LiveEvent, line: Line): string {
     const clock = new Date(event.created_at).toTimeString().slice(0, 8);
     const text = line.format ? this.#paint(line.format, line.text) : line.text;
     return `${this.#paint('dim', clock)}  ${this.#who(event.actor)}  ${text}`;
@@ -68,7 +94,7 @@ function describe(event: LiveEvent, nameOf: NameOf): Line | null {
     case 'task.rejected':
       return { text: `rejects the task: ${say(data.reason)}`, format: 'yellow' };
     case 'task.in_review':
-      return { text: 'handed in: the server runs the checks' };
+      return { text: 'hands in' };
     case 'task.verified':
       return data.passed
         ? { text: 'verified: pass', format: 'green' }

@@ -55,8 +55,8 @@ export async function watchTask(call: Call, connection: Connection, id: string):
   try {
     const timeline = new Timeline(await agentNames(connection), call.io.styleOut);
     const see = (event: LiveEvent) => {
-      const line = call.json ? JSON.stringify(event) : timeline.line(event);
-      if (line !== null) call.io.out(`${line}\n`);
+      const lines = call.json ? [JSON.stringify(event)] : timeline.lines(event);
+      for (const line of lines) call.io.out(`${line}\n`);
     };
     const task = await followTask(connection, id, stop.signal, see, tellBreak(call.io));
     if (!task) {

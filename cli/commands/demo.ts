@@ -4,6 +4,7 @@
  */
 import type { Command } from 'commander';
 import { value } from '../../sdk/client.ts';
+import type { LiveEvent } from '../../sdk/events.ts';
 import { Problem } from '../../src/base/problem.ts';
 import { readConfig } from '../../src/config.ts';
 import { repositoryArgument } from '../arguments.ts';
@@ -87,9 +88,8 @@ async function perform(
   );
   tell(`Task ${id}: ${request}\n`);
   const timeline = new Timeline(await agentNames(connection), call.io.styleErr);
-  const see = (event: Parameters<Timeline['line']>[0]) => {
-    const line = timeline.line(event);
-    if (line !== null) call.io.err(`${line}\n`);
+  const see = (event: LiveEvent) => {
+    for (const line of timeline.lines(event)) call.io.err(`${line}\n`);
   };
   const task = await followTask(connection, id, signal, see, tellBreak(call.io));
   if (!task) {

@@ -4,7 +4,7 @@ import type { Io } from '../call.ts';
 import type { Connection } from '../connection.ts';
 import { colourDiff } from '../diff.ts';
 import { showChecks, stateColours, stateMark, usageLine } from '../task-card.ts';
-import { count, duration, indent, oneLine, plain } from '../text.ts';
+import { count, duration, oneLine, plain } from '../text.ts';
 
 type Task = Schemas['TaskDetail'];
 type Step = Schemas['Step'];
@@ -110,12 +110,13 @@ export function showOutcome(io: Io, { task, checks, result }: Outcome, directory
       ? [`${bold('Commit')}     ${result.commit}${result.branch ? ` on ${plain(result.branch)}` : ''}`]
       : []),
     `${bold('Repository')} ${plain(directory)}`,
-    ...(result.reason ? [`${bold('Reason')}     ${oneLine(result.reason, 300)}`] : []),
+    ...(result.reason
+      ? [`${bold('Reason')}     ${oneLine(result.reason.split('\n')[0] as string, 300)}`]
+      : []),
     '',
     bold('Checks, run by the server in fresh sandboxes'),
     showChecks(io, checks) || '  none was run',
   ];
   if (result.diff) lines.push('', bold('Diff'), colourDiff(io, result.diff));
-  else if (result.reason) lines.push('', bold('Evidence'), indent(result.reason, '  '));
   return `${lines.join('\n').trimEnd()}\n`;
 }
