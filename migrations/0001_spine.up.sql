@@ -176,7 +176,7 @@ create table runs (
   created_at timestamptz not null,
   started_at timestamptz,
   ended_at timestamptz
-);
+) with (fillfactor = 70); -- a run is updated with every step: leave room to do it in place
 create unique index runs_one_open_per_task on runs (task_id) where state in ('queued', 'running', 'waiting', 'lost');
 create index runs_by_task on runs (task_id, id);
 create index runs_leased on runs (worker_id, lease_until) where state = 'running';
@@ -312,7 +312,7 @@ create table budgets (
   reserved_micros bigint not null default 0 check (reserved_micros >= 0),
   created_at timestamptz not null,
   unique (scope, scope_id)
-);
+) with (fillfactor = 70);
 
 create table reservations (
   idempotency_key text primary key,

@@ -21,7 +21,7 @@ import { reviewTask } from './features/checks/review.ts';
 import { ensureInstallation, type Installation } from './features/identity/identity.ts';
 import type { ModelCatalog } from './features/models/catalog.ts';
 import { defaultModelTimeouts, type ModelDriver } from './features/models/port.ts';
-import type { RunDeps } from './features/runs/context.ts';
+import { newRunCaches, type RunDeps } from './features/runs/context.ts';
 import { Sweeper } from './features/runs/sweep.ts';
 import { Worker } from './features/runs/worker.ts';
 import { defaultSandboxPolicy, type SandboxDriver, type SandboxProbe } from './features/sandboxes/port.ts';
@@ -91,7 +91,15 @@ export async function createApp(options: AppOptions): Promise<App> {
     const installation = await transact(db, tx => prepareInstallation(tx, now()));
     const models = createModels(options, disposers);
     const workshop = await createWorkshop(options);
-    const runDeps: RunDeps = { db, clock, random: Math.random, log, models, workshop };
+    const runDeps: RunDeps = {
+      db,
+      clock,
+      random: Math.random,
+      log,
+      models,
+      workshop,
+      caches: newRunCaches(clock),
+    };
     const app: App = {
       config,
       log,

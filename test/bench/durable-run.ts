@@ -7,14 +7,15 @@
  *   bare  a job reloads its checkpoints and inserts ten of 2 KB, each in a transaction
  *   ours  a run of eleven steps: its opening, four turns of a model call and a tool call with 2 KB, and the hand-in
  */
-import { Logger, run as runQueue, type Runner } from 'graphile-worker';
+import { Logger, type Runner, run as runQueue } from 'graphile-worker';
 import { sql } from 'kysely';
 import type pg from 'pg';
 import { newId } from '../../src/base/ids.ts';
 import { addPrice } from '../../src/features/budgets/prices.ts';
-import { createTask } from '../../src/features/tasks/tasks.ts';
 import { reviewTask } from '../../src/features/checks/review.ts';
+import { newRunCaches } from '../../src/features/runs/context.ts';
 import { Worker } from '../../src/features/runs/worker.ts';
+import { createTask } from '../../src/features/tasks/tasks.ts';
 import { type Db, transact } from '../../src/platform/db/db.ts';
 import { startTestApp, type TestApp } from '../harness/app.ts';
 import { openTestDatabase } from '../harness/database.ts';
@@ -29,11 +30,21 @@ const payload = 'x'.repeat(2_000);
 const stepsPerRun = 10;
 
 /** The raw limit: what the obvious design costs. Jobs are enqueued first; measured is from the worker's start to the last run. */
-export async function bareRound(owner: Db, appRole: string, pool: pg.Pool, concurrency: number, runs: number): Promise<RoundResult> {
-  await sql`create table if not exists bench_steps (run_id text, seq integer, data jsonb, primary key (run_id, seq))`.execute(owner);
+export async function bareRound(
+  owner: Db,
+  appRole: string,
+  pool: pg.Pool,
+  concurrency: number,
+  runs: number,
+): Promise<RoundResult> {
+  await sql`create table if not exists bench_steps (run_id text, seq integer, data jsonb, primary key (run_id, seq))`.execute(
+    owner,
+  );
   await sql`grant all on bench_steps to ${sql.id(appRole)}`.execute(owner);
   for (let i = 0; i < runs; i++) {
-    await pool.query("select graphile_worker.add_job('bench.run', json_build_object('run_id', $1::text))", [newId('run')]);
+    await pool.query("select graphile_worker.add_job('bench.run', json_build_object('run_id', $1::text))", [
+      newId('run'),
+    ]);
   }
   let done = 0;
   let finish = () => {};
@@ -68,7 +79,11 @@ async function advanceBare(pool: pg.Pool, runId: string): Promise<void> {
     const client = await pool.connect();
     try {
       await client.query('begin');
-      await client.query('insert into bench_steps (run_id, seq, data) values ($1, $2, $3)', [runId, seq, JSON.stringify({ payload })]);
+      await client.query('insert into bench_steps (run_id, seq, data) values ($1, $2, $3)', [
+        runId,
+        seq,
+        JSON.stringify({ payload }),
+      ]);
       await client.query('commit');
     } finally {
       client.release();
@@ -84,15 +99,33 @@ export async function startOurs(): Promise<TestApp> {
       : { calls: [call('submit_result', { decision: 'gave_up', summary: 'done' })] },
   );
   const database = await openTestDatabase({ durable: true });
-  return startTestApp({ roles: ['api'], database, modelDrivers: [model], env: { GUILDHALL_MODEL: 'programmed/bench' } });
+  return startTestApp({
+    roles: ['api'],
+    database,
+    modelDrivers: [model],
+    env: { GUILDHALL_MODEL: 'programmed/bench' },
+  });
 }
 
 export async function openTasks(guildhall: TestApp, count: number): Promise<void> {
   const { db } = guildhall.database;
   const { organizationId, projectId } = guildhall.app.installation;
-  const coder = await db.selectFrom('agents').select('id').where('name', '=', 'coder').executeTakeFirstOrThrow();
+  const coder = await db
+    .selectFrom('agents')
+    .select('id')
+    .where('name', '=', 'coder')
+    .executeTakeFirstOrThrow();
   await transact(db, tx =>
-    addPrice(tx, { provider: 'programmed', model: 'bench', valid_from: new Date(0), input_micros: 1_000_000, cached_read_micros: 0, cached_write_micros: 0, output_micros: 1_000_000, source: 'bench' }),
+    addPrice(tx, {
+      provider: 'programmed',
+      model: 'bench',
+      valid_from: new Date(0),
+      input_micros: 1_000_000,
+      cached_read_micros: 0,
+      cached_write_micros: 0,
+      output_micros: 1_000_000,
+      source: 'bench',
+    }),
   );
   for (let i = 0; i < count; i++) {
     await transact(db, tx =>
@@ -101,7 +134,14 @@ export async function openTasks(guildhall: TestApp, count: number): Promise<void
         agentId: coder.id,
         title: 'bench',
         kind: 'work',
-        brief: { objective: 'bench', requirements: [], out_of_scope: [], inputs: [], expected_outputs: [], acceptance_criteria: [] },
+        brief: {
+          objective: 'bench',
+          requirements: [],
+          out_of_scope: [],
+          inputs: [],
+          expected_outputs: [],
+          acceptance_criteria: [],
+        },
         checks: [],
         source: null,
         baseCommit: null,
@@ -119,26 +159,38 @@ export function newWorker(guildhall: TestApp, pool: pg.Pool, concurrency: number
   const { db, log, models, workshop } = guildhall.app;
   const clock = { now: () => Date.now() };
   return new Worker(
-    { db, clock, random: Math.random, log, models, workshop },
+    { db, clock, random: Math.random, log, models, workshop, caches: newRunCaches(clock) },
     {
       pool,
       concurrency,
       leaseMs: 30_000,
       drainMs: 1_000,
-      handlers: { 'task.review': ({ task_id }, signal) => reviewTask({ db, clock, log, workshop }, task_id, signal) },
+      handlers: {
+        'task.review': ({ task_id }, signal) => reviewTask({ db, clock, log, workshop }, task_id, signal),
+      },
     },
   );
 }
 
 /** From the worker's start until every run has ended, with the same tasks under budgets. */
-export async function ourRound(guildhall: TestApp, pool: pg.Pool, concurrency: number, runs: number): Promise<RoundResult> {
+export async function ourRound(
+  guildhall: TestApp,
+  pool: pg.Pool,
+  concurrency: number,
+  runs: number,
+): Promise<RoundResult> {
   const { db } = guildhall.database;
   await openTasks(guildhall, runs);
   const worker = newWorker(guildhall, pool, concurrency);
   const result = await measure(runs, async () => {
     await worker.start();
     for (;;) {
-      const open = await db.selectFrom('runs').where('state', 'in', ['queued', 'running', 'waiting']).select('id').limit(1).executeTakeFirst();
+      const open = await db
+        .selectFrom('runs')
+        .where('state', 'in', ['queued', 'running', 'waiting'])
+        .select('id')
+        .limit(1)
+        .executeTakeFirst();
       if (!open) return;
       await new Promise(resolve => setTimeout(resolve, 5));
     }

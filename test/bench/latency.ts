@@ -1,10 +1,10 @@
 /** Enqueue → first step, beside an empty graphile-worker job in the same process: medians and 95th percentiles. */
 import { Logger, run as runQueue } from 'graphile-worker';
+import pg from 'pg';
 import { createTask } from '../../src/features/tasks/tasks.ts';
 import { transact } from '../../src/platform/db/db.ts';
-import { newWorker } from './durable-run.ts';
 import type { TestApp } from '../harness/app.ts';
-import pg from 'pg';
+import { newWorker } from './durable-run.ts';
 
 export interface Latency {
   p50: number;
@@ -25,7 +25,7 @@ export async function bareLatency(pool: pg.Pool, samples: number): Promise<Laten
     concurrency: 10,
     noHandleSignals: true,
     parsedCronItems: [],
-      logger: new Logger(() => () => {}),
+    logger: new Logger(() => () => {}),
     taskList: { 'bench.latency': async job => waiting.get((job as { id: string }).id)?.(performance.now()) },
   });
   const taken: number[] = [];
@@ -34,7 +34,9 @@ export async function bareLatency(pool: pg.Pool, samples: number): Promise<Laten
       const id = String(i);
       const arrived = new Promise<number>(resolve => waiting.set(id, resolve));
       const start = performance.now();
-      await pool.query("select graphile_worker.add_job('bench.latency', json_build_object('id', $1::text))", [id]);
+      await pool.query("select graphile_worker.add_job('bench.latency', json_build_object('id', $1::text))", [
+        id,
+      ]);
       taken.push((await arrived) - start);
       await new Promise(resolve => setTimeout(resolve, 20));
     }
@@ -49,8 +51,12 @@ export async function ourLatency(guildhall: TestApp, pool: pg.Pool, samples: num
   const { database } = guildhall;
   const owner = new pg.Client(database.owner as pg.ClientConfig);
   await owner.connect();
-  await owner.query(`create or replace function bench_told() returns trigger language plpgsql as $$ begin perform pg_notify('bench', new.task_id); return new; end $$`);
-  await owner.query('create trigger bench_told after insert on steps for each row when (new.seq = 0) execute function bench_told()');
+  await owner.query(
+    `create or replace function bench_told() returns trigger language plpgsql as $$ begin perform pg_notify('bench', new.task_id); return new; end $$`,
+  );
+  await owner.query(
+    'create trigger bench_told after insert on steps for each row when (new.seq = 0) execute function bench_told()',
+  );
   await owner.query('listen bench');
   const waiting = new Map<string, (at: number) => void>();
   const early = new Map<string, number>();
@@ -59,7 +65,11 @@ export async function ourLatency(guildhall: TestApp, pool: pg.Pool, samples: num
     early.set(id, performance.now());
     waiting.get(id)?.(performance.now());
   });
-  const coder = await database.db.selectFrom('agents').select('id').where('name', '=', 'coder').executeTakeFirstOrThrow();
+  const coder = await database.db
+    .selectFrom('agents')
+    .select('id')
+    .where('name', '=', 'coder')
+    .executeTakeFirstOrThrow();
   const { organizationId, projectId } = guildhall.app.installation;
   const taken: number[] = [];
   const worker = newWorker(guildhall, pool, 10);
@@ -72,7 +82,14 @@ export async function ourLatency(guildhall: TestApp, pool: pg.Pool, samples: num
           agentId: coder.id,
           title: 'bench',
           kind: 'work',
-          brief: { objective: 'bench', requirements: [], out_of_scope: [], inputs: [], expected_outputs: [], acceptance_criteria: [] },
+          brief: {
+            objective: 'bench',
+            requirements: [],
+            out_of_scope: [],
+            inputs: [],
+            expected_outputs: [],
+            acceptance_criteria: [],
+          },
           checks: [],
           source: null,
           baseCommit: null,

@@ -9,7 +9,8 @@ import { bareLatency, ourLatency } from './latency.ts';
 const runs = Number(process.argv[2] ?? 500);
 const rounds = Number(process.argv[3] ?? 5);
 const concurrency = 50;
-const median = (values: number[]): number => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0;
+const median = (values: number[]): number =>
+  [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0;
 
 const guildhall = await startOurs();
 const { database } = guildhall;
@@ -23,8 +24,12 @@ for (let i = 0; i < rounds; i++) {
   results.push({ bare: await bareOnce(runs), ours: await ourRound(guildhall, pool, concurrency, runs) });
 }
 const show = (r: RoundResult[]) =>
-  `${median(r.map(x => x.runsPerSecond)).toFixed(0).padStart(5)} runs/s  ${median(r.map(x => x.cpuMsPerRun)).toFixed(2)} ms CPU/run`;
-console.log(`durable run of 10 steps x 2 KB: ${runs} runs, ${concurrency} in flight, median of ${rounds} interleaved rounds`);
+  `${median(r.map(x => x.runsPerSecond))
+    .toFixed(0)
+    .padStart(5)} runs/s  ${median(r.map(x => x.cpuMsPerRun)).toFixed(2)} ms CPU/run`;
+console.log(
+  `durable run of 10 steps x 2 KB: ${runs} runs, ${concurrency} in flight, median of ${rounds} interleaved rounds`,
+);
 console.log(`  bare one-transaction journal  ${show(results.map(r => r.bare))}`);
 console.log(`  guildhall                     ${show(results.map(r => r.ours))}`);
 const ratio = median(results.map(r => r.ours.runsPerSecond / r.bare.runsPerSecond));

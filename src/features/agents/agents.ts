@@ -266,6 +266,20 @@ export function listAgents(db: Reader, actor: Actor, teamId?: string): Promise<A
   return query.orderBy('a.id').limit(1_000).execute();
 }
 
+/** A team by name with its agents. */
+export interface Roster {
+  team: string;
+  agents: Agent[];
+}
+
+export async function readRoster(db: Reader, actor: Actor, teamId: string): Promise<Roster> {
+  const [team, agents] = await Promise.all([
+    db.selectFrom('teams').select('name').where('id', '=', teamId).executeTakeFirstOrThrow(),
+    listAgents(db, actor, teamId),
+  ]);
+  return { team: team.name, agents };
+}
+
 /** @throws Problem `agent_missing`. */
 export async function getAgent(db: Reader, actor: Actor, id: string): Promise<Agent> {
   const agent = await withDefinition(db)

@@ -3,7 +3,7 @@
  * held before a call and settled exactly once after it; every budget of the chain must admit it. The arithmetic
  * and the locks are two functions in the database (migration 0001): a caller cannot get them half right.
  */
-import { sql } from 'kysely';
+import { type RawBuilder, sql } from 'kysely';
 import { newId } from '../../base/ids.ts';
 import { Problem } from '../../base/problem.ts';
 import type { Reader, Tx } from '../../platform/db/db.ts';
@@ -56,20 +56,19 @@ export async function releaseAll(tx: Tx, now: Date, runId: string): Promise<void
   for (const { idempotency_key } of open) await settle(tx, now, idempotency_key, 0);
 }
 
-/** The budgets over a task: its own and those of all its ancestors, its project, its organization. Ids in order. */
-export async function budgetChain(db: Reader, taskId: string): Promise<string[]> {
-  const { rows } = await sql<{ id: string }>`
+/** As a query: the budgets over a task: its own, those of all its ancestors, its project, its organization. Ids in order. */
+export const budgetChain = (taskId: string): RawBuilder<{ id: string }> => sql`
     with recursive up as (
       select id, parent_task_id, project_id, organization_id from tasks where id = ${taskId}
       union all
       select t.id, t.parent_task_id, t.project_id, t.organization_id from tasks t join up on t.id = up.parent_task_id
     )
-    select b.id from budgets b where (b.scope = 'task' and b.scope_id in (select id from up))
-      or (b.scope = 'project' and b.scope_id in (select project_id from up))
-      or (b.scope = 'organization' and b.scope_id in (select organization_id from up))
-    order by b.id`.execute(db);
-  return rows.map(row => row.id);
-}
+    select b.id from (
+      select 'task' as scope, id as scope_id from up
+      union all select 'project', project_id from tasks where id = ${taskId}
+      union all select 'organization', organization_id from tasks where id = ${taskId}
+    ) over_it join budgets b using (scope, scope_id)
+    order by b.id`;
 
 export interface BudgetInput {
   scope: BudgetScope;

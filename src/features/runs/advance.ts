@@ -7,26 +7,19 @@ import { backoffMs } from '../../base/backoff.ts';
 import { messageOf, Problem, toProblem } from '../../base/problem.ts';
 import { transact } from '../../platform/db/db.ts';
 import { enqueue } from '../../platform/queue/queue.ts';
-import { getAgentVersion } from '../agents/agents.ts';
+import { getAgentVersion, type Roster, readRoster } from '../agents/agents.ts';
 import { findPrice } from '../budgets/prices.ts';
 import { resolveModel } from '../models/catalog.ts';
 import { isEnded } from '../tasks/task-states.ts';
 import { getTask } from '../tasks/tasks.ts';
-import { type Activity, nextSeq, nowOf, type RunDeps } from './context.ts';
+import { type Activity, nextSeq, nowOf, type RunDeps, record } from './context.ts';
 import { fail } from './ending.ts';
 import { commitStep, readSteps, stepKey } from './journal.ts';
-import {
-  claimRun,
-  type Lease,
-  LeaseLost,
-  releaseRun,
-  requireLease,
-  suspendRun,
-} from './lease.ts';
+import { claimRun, type Lease, LeaseLost, releaseRun, requireLease, suspendRun } from './lease.ts';
 import { callModel } from './model-step.ts';
 import { composeOpening } from './prompt.ts';
-import { callTool } from './tool-step.ts';
 import { readSurroundings, surroundingsOf } from './surroundings.ts';
+import { callTool } from './tool-step.ts';
 import { readTranscript, type Step } from './transcript.ts';
 
 /** Times that an agent is told to use its tools before its run is given up. */
@@ -79,19 +72,22 @@ async function openActivity(
   const { run, actor } = lease;
   const model = await resolveOrFail(deps, lease, run.model);
   const now = nowOf(deps);
-  const [task, root, agent, steps, price] = await Promise.all([
-    getTask(db, actor, lease.taskId),
-    db.selectFrom('tasks').select('sequence').where('id', '=', lease.rootTaskId).executeTakeFirstOrThrow(),
-    getAgentVersion(db, actor, run.agent_id, run.agent_version),
-    readSteps(db, lease.runId) as Promise<Step[]>,
-    findPrice(db, model.provider, model.model, now),
+  const { agents, prices } = deps.caches;
+  const task = await getTask(db, actor, lease.taskId);
+  const [agent, price, steps, surroundings] = await Promise.all([
+    agents.get(`${run.agent_id}:${run.agent_version}`, () =>
+      getAgentVersion(db, actor, run.agent_id, run.agent_version),
+    ),
+    prices.get(`${model.provider}/${model.model}`, () => findPrice(db, model.provider, model.model, now)),
+    run.step_count === 0 ? [] : (readSteps(db, lease.runId) as Promise<Step[]>),
+    readSurroundings(db, now.getTime(), task),
   ]);
   const { id, root_task_id, source, base_commit } = task;
   return {
     deps,
     lease,
     task,
-    tree: { id, root_task_id, source, base_commit, identity: root.sequence },
+    tree: { id, root_task_id, source, base_commit, identity: run.identity },
     agent,
     model,
     price,
@@ -101,7 +97,7 @@ async function openActivity(
     transcript: readTranscript(steps),
     turnCount: run.turn_count,
     held: null,
-    surroundings: await readSurroundings(db, now.getTime(), task),
+    surroundings,
     sandbox: null,
   };
 }
@@ -128,11 +124,10 @@ async function loop(activity: Activity): Promise<void> {
   const { deps, lease } = activity;
   for (;;) {
     activity.signal.throwIfAborted();
-    activity.transcript = readTranscript(activity.steps);
     const stop = activity.stopAtStep();
     if (stop) return pauseOrGiveBack(activity, stop);
     if (activity.steps.length === 0) {
-      const opening = await composeOpening(deps.db, lease.actor, activity.task, activity.agent);
+      const opening = await composeOpening(deps.db, await rosterOf(activity), activity.task, activity.agent);
       await notice(activity, opening.text, { system: opening.system });
       continue;
     }
@@ -165,7 +160,7 @@ async function loop(activity: Activity): Promise<void> {
 async function callTools(activity: Activity): Promise<'went_on' | 'stopped'> {
   const waiting: string[] = [];
   let question: string | null = null;
-  for (const call of activity.transcript.pending) {
+  for (const call of [...activity.transcript.pending]) {
     activity.signal.throwIfAborted();
     if (activity.stopAtStep()) return 'went_on';
     const result = await callTool(activity, call);
@@ -174,10 +169,6 @@ async function callTools(activity: Activity): Promise<'went_on' | 'stopped'> {
       waiting.push(call.id);
       if (call.name === 'ask_human') question = call.id;
     }
-    activity.transcript = {
-      ...activity.transcript,
-      pending: activity.transcript.pending.filter(other => other !== call || result === 'waiting'),
-    };
   }
   return waiting.length === 0 ? 'went_on' : waitForOthers(activity, waiting, question);
 }
@@ -225,6 +216,10 @@ async function waitForOthers(
   });
 }
 
+function rosterOf({ deps, lease, agent }: Activity): Promise<Roster> {
+  return deps.caches.rosters.get(agent.team_id, () => readRoster(deps.db, lease.actor, agent.team_id));
+}
+
 /** Text that the agent is shown as a user message. */
 async function notice(activity: Activity, text: string, more: { system?: string } = {}): Promise<void> {
   const { deps, lease } = activity;
@@ -241,7 +236,7 @@ async function notice(activity: Activity, text: string, more: { system?: string 
     idempotencyKey: stepKey(lease.runId, step.seq),
     startedAt: nowOf(deps),
   });
-  activity.steps.push(step);
+  record(activity, step);
 }
 
 /** Shows the agent what colleagues wrote to it about this tree of tasks. */
@@ -288,7 +283,7 @@ async function deliverMessages(activity: Activity): Promise<boolean> {
       )
       .execute();
   });
-  activity.steps.push(step);
+  record(activity, step);
   return true;
 }
 

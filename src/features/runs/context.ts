@@ -1,16 +1,18 @@
 /** What advancing a run needs of the world, and what one activity of a worker knows of the run it advances. */
+
+import { Cache } from '../../base/cache.ts';
 import type { Clock } from '../../base/time.ts';
 import type { Db } from '../../platform/db/db.ts';
-import type { Agent } from '../agents/agents.ts';
+import type { Agent, Roster } from '../agents/agents.ts';
 import type { Price } from '../budgets/prices.ts';
 import type { ModelCatalog, ResolvedModel } from '../models/catalog.ts';
 import type { Sandbox } from '../sandboxes/port.ts';
 import type { Workshop } from '../sandboxes/workshop.ts';
 import type { TreeTask } from '../sandboxes/workspaces.ts';
-import type { PolicyRule } from '../tools/policy.ts';
 import type { Task } from '../tasks/tasks.ts';
+import type { PolicyRule } from '../tools/policy.ts';
 import type { Lease } from './lease.ts';
-import type { Step, Transcript } from './transcript.ts';
+import { appendStep, type Step, type Transcript } from './transcript.ts';
 
 export interface Log {
   debug(facts: object, message: string): void;
@@ -19,7 +21,21 @@ export interface Log {
   error(facts: object, message: string): void;
 }
 
+/** What seldom changes, kept for a moment by each process: definitions for good, the rest for a second. */
+export interface RunCaches {
+  agents: Cache<Agent>;
+  rosters: Cache<Roster>;
+  prices: Cache<Price | null>;
+}
+
+export const newRunCaches = (clock: Clock): RunCaches => ({
+  agents: new Cache(clock, 60_000, 1_000),
+  rosters: new Cache(clock, 1_000, 200),
+  prices: new Cache(clock, 1_000, 200),
+});
+
 export interface RunDeps {
+  caches: RunCaches;
   db: Db;
   clock: Clock;
   random: () => number;
@@ -63,3 +79,9 @@ export interface Activity {
 
 export const nowOf = (deps: { clock: Clock }): Date => new Date(deps.clock.now());
 export const nextSeq = (activity: Activity): number => activity.steps.length;
+
+/** Takes a step that was committed into what the activity knows. */
+export function record(activity: Activity, step: Step): void {
+  activity.steps.push(step);
+  appendStep(activity.transcript, step);
+}

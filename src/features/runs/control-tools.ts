@@ -4,21 +4,19 @@
  * `ask_human` leave a row (the child, the approval) under the id of the call and are journaled when that has ended.
  */
 import { newId } from '../../base/ids.ts';
-import type { Json } from '../../base/json.ts';
 import { Problem } from '../../base/problem.ts';
 import { minutes } from '../../base/time.ts';
 import { type Tx, transact } from '../../platform/db/db.ts';
 import { appendEvent } from '../../platform/journal/facts.ts';
-import { enqueue } from '../../platform/queue/queue.ts';
 import { type Agent, listAgents } from '../agents/agents.ts';
 import { findApproval, requestApproval } from '../approvals/approvals.ts';
 import { releaseAll } from '../budgets/budgets.ts';
 import { collectCommit, findCommit, readHead } from '../sandboxes/workspaces.ts';
 import { isEnded } from '../tasks/task-states.ts';
-import { createTask, endTask, getTask, moveTask, type Task } from '../tasks/tasks.ts';
+import { createTask, endTask, getTask, type Task } from '../tasks/tasks.ts';
 import type { ToolArguments } from '../tools/catalog.ts';
 import type { ToolOutput } from '../tools/sandbox-tools.ts';
-import { type Activity, nowOf } from './context.ts';
+import { type Activity, nowOf, record } from './context.ts';
 import { commitStep, stepKey } from './journal.ts';
 import { requireLease, subjectOf } from './lease.ts';
 import { describeCheck } from './prompt.ts';
@@ -288,7 +286,7 @@ async function commitWith(
     });
     await change(tx);
   });
-  activity.steps.push(step);
+  record(activity, step);
 }
 
 async function decideAssignment(
@@ -340,20 +338,15 @@ async function submitResult(
   }
   const commit = args.decision === 'done' ? await deliveredCommit(activity, args.commit) : null;
   const now = nowOf(deps);
-  await commitWith(activity, call, { content: 'handed in', is_error: false }, async tx => {
-    await releaseAll(tx, now, lease.runId);
-    await tx
-      .updateTable('runs')
-      .set({ state: 'succeeded', ended_at: now, worker_id: null, lease_until: null, waiting_on: null })
-      .where('id', '=', lease.runId)
-      .execute();
-    const subject = { decision: args.decision, summary: args.summary, delivered_commit: commit };
-    await moveTask(tx, lease.actor, now, task, 'in_review', subject);
-    await appendEvent(tx, lease.actor, now, 'run.succeeded', subjectOf(lease), {
-      decision: args.decision as Json,
-    });
-    await enqueue(tx, 'task.review', { task_id: task.id });
-  });
+  const step = toolStep(activity, call, { content: 'handed in', is_error: false }, 'ok');
+  const handIn = { decision: args.decision, summary: args.summary, deliveredCommit: commit };
+  await commitStep(
+    deps.db,
+    lease,
+    now,
+    { ...step, idempotencyKey: stepKey(lease.runId, step.seq), startedAt: now },
+    { handIn },
+  );
   return { kind: 'stopped' };
 }
 

@@ -9,8 +9,10 @@ import { newId } from '../../base/ids.ts';
 import type { JsonObject } from '../../base/json.ts';
 import type { Reader } from '../../platform/db/db.ts';
 import type { Row } from '../../platform/db/schema.ts';
+import { addJob } from '../../platform/queue/queue.ts';
 import type { Hold } from '../budgets/budgets.ts';
 import type { TokenCounts } from '../budgets/prices.ts';
+import { movesInto } from '../tasks/task-states.ts';
 import { type Lease, LeaseLost, subjectOf } from './lease.ts';
 import type { Step } from './transcript.ts';
 
@@ -35,6 +37,8 @@ export interface StepExtras {
   usage?: StepUsage;
   /** Reservation for the model call that comes next. */
   hold?: Hold;
+  /** The step hands in: the run has succeeded, the task goes to review. */
+  handIn?: { decision: string; summary: string; deliveredCommit: string | null };
 }
 
 /** Name of the step `seq` of a run, the same at every attempt: what outside calls are made under. */
@@ -61,9 +65,11 @@ export async function commitStep(
     ...brief(step.data),
   };
   const { rows } = await sql<{ written: number; held: number | null }>`
-    with fenced as (
+    with ${extras.handIn ? reviewablePart(lease) : sql``} fenced as (
       update runs set step_count = step_count + 1, failure_count = 0, turn_count = turn_count + ${step.kind === 'model' ? 1 : 0}
-      where id = ${lease.runId} and fencing_token = ${lease.fencingToken} and state = 'running' and step_count = ${step.seq} returning id),
+        ${extras.handIn ? sql`, state = 'succeeded', ended_at = ${now}::timestamptz, worker_id = null, lease_until = null` : sql``}
+      where id = ${lease.runId} and fencing_token = ${lease.fencingToken} and state = 'running' and step_count = ${step.seq}
+        ${extras.handIn ? sql`and exists (select 1 from reviewable)` : sql``} returning id),
     step as (
       insert into steps (run_id, seq, organization_id, task_id, kind, name, call_id, outcome, data, idempotency_key, fencing_token, started_at, ended_at)
       select id, ${step.seq}::integer, ${actor.organizationId}, ${lease.taskId}, ${step.kind}, ${step.name}, ${step.call_id}, ${step.outcome},
@@ -75,8 +81,10 @@ export async function commitStep(
     ${step.kind === 'notice' ? sql`` : auditPart(lease, now, step)}
     ${extras.usage ? usagePart(lease, now, step, extras.usage) : sql``}
     ${intentPart(now, step)}
+    ${extras.handIn ? handInPart(lease, now, extras.handIn) : sql``}
     select (select count(*) from step) as written,
       ${extras.usage ? sql`(select bool_or(closed) from settled)` : sql`true`} as settled,
+      ${extras.handIn ? sql`(select count(*) from released) + (select count(*) from queued)` : sql`0`} as handed_in,
       ${extras.hold ? holdPart(lease, now, extras) : sql`null`} as held`.execute(db);
   if (rows[0]?.written !== 1) throw new LeaseLost(lease);
   return rows[0].held;
@@ -100,6 +108,28 @@ function usagePart(lease: Lease, now: Date, step: NewStep, usage: StepUsage): Ra
       ${t.output_tokens}::bigint, ${t.reasoning_tokens}::bigint, ${usage.exact}::boolean, ${usage.priceId}, ${usage.costMicros}::bigint, ${now}::timestamptz from fenced),
   settled as materialized (
     select budget_settle(${step.idempotencyKey}, ${usage.costMicros ?? 0}::bigint, ${now}::timestamptz) as closed from fenced)`;
+}
+
+/** Locks the task before the run, as everybody does who needs both, and only when it may go to review. */
+function reviewablePart(lease: Lease): RawBuilder<unknown> {
+  return sql`reviewable as (
+    select id from tasks where id = ${lease.taskId} and state in (${sql.join(movesInto('in_review').map(state => sql.lit(state)))}) for update),`;
+}
+
+function handInPart(lease: Lease, now: Date, result: NonNullable<StepExtras['handIn']>): RawBuilder<unknown> {
+  const { actor, taskId, rootTaskId, runId } = lease;
+  return sql`, moved as (
+    update tasks set state = 'in_review', waiting_on = null, state_reason = null, decision = ${result.decision}, summary = ${result.summary},
+      delivered_commit = ${result.deliveredCommit}, updated_at = ${now}::timestamptz, version = version + 1
+    from fenced where tasks.id = ${taskId} returning tasks.id),
+  told as (
+    insert into events (organization_id, type, task_id, root_task_id, run_id, actor, request_id, data, created_at)
+    select ${actor.organizationId}, type, moved.id, ${rootTaskId}, ${runId}, ${actor.id}, ${actor.requestId},
+      ${JSON.stringify({ decision: result.decision })}::jsonb, ${now}::timestamptz
+    from moved cross join (values ('run.succeeded'), ('task.in_review')) as types (type)),
+  released as materialized (
+    select budget_settle(idempotency_key, 0, ${now}::timestamptz) from reservations where run_id = ${runId} and state = 'open' and exists (select 1 from fenced)),
+  queued as materialized (select ${addJob('task.review', { task_id: taskId })} from moved)`;
 }
 
 function intentPart(now: Date, step: NewStep): RawBuilder<unknown> {

@@ -17,7 +17,10 @@ export interface Lease {
   /** The agent that acts in this run. */
   actor: Actor;
   /** The run as it was when it was claimed. */
-  run: Pick<Row<'runs'>, 'agent_id' | 'agent_version' | 'model' | 'turn_count'>;
+  run: Pick<Row<'runs'>, 'agent_id' | 'agent_version' | 'model' | 'turn_count' | 'step_count'> & {
+    /** Sequence of the root task: which identity its sandboxes have. */
+    identity: number;
+  };
 }
 
 /** A write was refused because somebody else holds the run now. Never shown to people: the holder goes on. */
@@ -49,15 +52,17 @@ export async function claimRun(
     Pick<Row<'runs'>, 'task_id' | 'organization_id' | 'request_id' | 'fencing_token'> &
       Lease['run'] & { root_task_id: string }
   >`
-    with claimed as (
+    with locked as (
+      select id, root_task_id, state from tasks where id = (select task_id from runs where id = ${runId}) for update),
+    claimed as (
       update runs set state = 'running', worker_id = ${workerId}, lease_until = ${new Date(now.getTime() + leaseMs)}, waiting_on = null,
         wake_at = null, stop_requested = null, fencing_token = fencing_token + 1, started_at = coalesce(runs.started_at, ${now}::timestamptz)
-      from tasks t
+      from locked t join tasks root on root.id = t.root_task_id
       where runs.id = ${runId} and t.id = runs.task_id and t.state in ('queued', 'running', 'waiting')
         and (runs.state in ('queued', 'lost') or (runs.state = 'waiting' and (runs.wake_at is null or runs.wake_at <= ${now}::timestamptz))
           or (runs.state = 'running' and runs.lease_until < ${now}::timestamptz))
       returning runs.id, runs.task_id, runs.agent_id, runs.organization_id, runs.request_id, runs.fencing_token,
-        runs.agent_version, runs.model, runs.turn_count, t.root_task_id),
+        runs.agent_version, runs.model, runs.turn_count, runs.step_count, root.sequence as identity, t.root_task_id),
     moved as (
       update tasks set state = 'running', waiting_on = null, state_reason = null, version = version + 1, updated_at = ${now}::timestamptz,
         started_at = coalesce(tasks.started_at, ${now}::timestamptz)
@@ -76,16 +81,28 @@ export async function claimRun(
     fencingToken: row.fencing_token,
     workerId,
     actor: { id: `agent:${row.agent_id}`, organizationId: row.organization_id, requestId: row.request_id },
-    run: { agent_id: row.agent_id, agent_version: row.agent_version, model: row.model, turn_count: row.turn_count },
+    run: {
+      agent_id: row.agent_id,
+      agent_version: row.agent_version,
+      model: row.model,
+      turn_count: row.turn_count,
+      step_count: row.step_count,
+      identity: row.identity,
+    },
   };
 }
 
-/** Locks the run for the transaction. @throws LeaseLost when the token is no longer the newest. */
+/**
+ * Locks the task and then the run for the transaction, in the order that everybody takes the two in.
+ * @throws LeaseLost when the token is no longer the newest.
+ */
 export async function requireLease(tx: Tx, lease: Lease): Promise<void> {
-  const { rows } =
-    await sql`select 1 from runs where id = ${lease.runId} and fencing_token = ${lease.fencingToken} and state = 'running' for update`.execute(
-      tx,
-    );
+  const { rows } = await sql`
+    with locked as (select id from tasks where id = ${lease.taskId} for update)
+    select 1 from runs join locked on locked.id = runs.task_id
+    where runs.id = ${lease.runId} and runs.fencing_token = ${lease.fencingToken} and runs.state = 'running' for update of runs`.execute(
+    tx,
+  );
   if (rows.length === 0) throw new LeaseLost(lease);
 }
 

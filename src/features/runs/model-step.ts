@@ -12,7 +12,7 @@ import { enqueue } from '../../platform/queue/queue.ts';
 import { type Hold, reserve, settle } from '../budgets/budgets.ts';
 import { costOf, dearestInputCost, type Price } from '../budgets/prices.ts';
 import type { ModelFailed, ModelRequest, ModelSuccess, ModelTool } from '../models/port.ts';
-import { type Activity, nextSeq, nowOf } from './context.ts';
+import { type Activity, nextSeq, nowOf, record } from './context.ts';
 import { fail } from './ending.ts';
 import { commitStep, stepKey } from './journal.ts';
 import { requireLease, subjectOf, suspendRun } from './lease.ts';
@@ -173,7 +173,7 @@ async function settleCall(
       },
     },
   );
-  activity.steps.push(step);
+  record(activity, step);
   activity.turnCount += 1;
 }
 

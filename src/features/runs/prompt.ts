@@ -4,8 +4,7 @@
  */
 import type { Reader } from '../../platform/db/db.ts';
 import type { Row } from '../../platform/db/schema.ts';
-import type { Actor } from '../../platform/journal/facts.ts';
-import { type Agent, listAgents } from '../agents/agents.ts';
+import type { Agent, Roster } from '../agents/agents.ts';
 import type { Task } from '../tasks/tasks.ts';
 
 export interface Opening {
@@ -14,17 +13,12 @@ export interface Opening {
 }
 
 /** Everything here is journaled with the first step, so that a run sees the same words to its end. */
-export async function composeOpening(db: Reader, actor: Actor, task: Task, agent: Agent): Promise<Opening> {
-  const team = await listAgents(db, actor, agent.team_id);
-  const teamRow = await db
-    .selectFrom('teams')
-    .select('name')
-    .where('id', '=', agent.team_id)
-    .executeTakeFirstOrThrow();
+export async function composeOpening(db: Reader, roster: Roster, task: Task, agent: Agent): Promise<Opening> {
+  const team = roster.agents;
   const manager = team.find(other => other.id === agent.reports_to);
   const reports = team.filter(other => other.reports_to === agent.id && other.state === 'active');
   const system = [
-    `You are ${agent.name}, ${agent.title} in the team ${teamRow.name}.`,
+    `You are ${agent.name}, ${agent.title} in the team ${roster.team}.`,
     `Role: ${agent.role}`,
     `You report to ${manager?.name ?? 'the people who run this installation'}.`,
     ...(reports.length > 0

@@ -1,7 +1,7 @@
 /** What a finished tool call leaves in the journal. */
 import type { Json } from '../../base/json.ts';
 import type { ToolOutput } from '../tools/sandbox-tools.ts';
-import { type Activity, nextSeq, nowOf } from './context.ts';
+import { type Activity, nextSeq, nowOf, record } from './context.ts';
 import { commitStep, type NewStep, stepKey } from './journal.ts';
 import { holdAfter } from './model-step.ts';
 import type { ToolCall } from './transcript.ts';
@@ -26,7 +26,7 @@ export async function settleTool(
     { hold },
   );
   activity.held = hold && held !== null ? { key: hold.key, micros: held } : null;
-  activity.steps.push(step);
+  record(activity, step);
 }
 
 export function toolStep(

@@ -24,40 +24,62 @@ export interface Transcript {
   bytes: number;
 }
 
+/** The transcript of a whole journal. */
 export function readTranscript(steps: readonly Step[]): Transcript {
-  const messages: ModelMessage[] = [];
-  let system = '';
-  let pending: ToolCall[] = [];
-  let idle = false;
-  let idleTurns = 0;
-  for (const step of steps) {
-    if (step.kind === 'notice') {
-      if (typeof step.data.system === 'string') system = step.data.system;
-      messages.push({ role: 'user', content: [{ type: 'text', text: String(step.data.text) }] });
-      idle = false;
-    } else if (step.kind === 'model') {
-      const content = step.data.content as unknown as ContentPart[];
-      messages.push({ role: 'assistant', content });
-      pending = content
-        .filter(part => part.type === 'tool_call')
-        .map(({ id, name, arguments: args }) => ({ id, name, arguments: args }));
-      idle = pending.length === 0;
-      idleTurns = idle ? idleTurns + 1 : 0;
-    } else {
-      const result: ToolResultPart = {
-        type: 'tool_result',
-        tool_call_id: step.call_id ?? '',
-        content: String(step.data.content),
-        is_error: step.data.is_error === true,
-      };
-      const last = messages.at(-1);
-      if (last?.role === 'tool') last.content.push(result);
-      else messages.push({ role: 'tool', content: [result] });
-      pending = pending.filter(call => call.id !== step.call_id);
-    }
-  }
-  const bytes =
-    Buffer.byteLength(system) +
-    messages.reduce((sum, message) => sum + Buffer.byteLength(JSON.stringify(message.content)), 0);
-  return { system, messages, pending, idle, idleTurns, bytes };
+  const transcript: Transcript = {
+    system: '',
+    messages: [],
+    pending: [],
+    idle: false,
+    idleTurns: 0,
+    bytes: 0,
+  };
+  for (const step of steps) appendStep(transcript, step);
+  return transcript;
 }
+
+/** Takes one more step into a transcript. */
+export function appendStep(transcript: Transcript, step: Step): void {
+  if (step.kind === 'notice') appendNotice(transcript, step);
+  else if (step.kind === 'model') appendTurn(transcript, step);
+  else appendResult(transcript, step);
+}
+
+function appendNotice(transcript: Transcript, step: Step): void {
+  const text = String(step.data.text);
+  if (typeof step.data.system === 'string') {
+    transcript.system = step.data.system;
+    transcript.bytes += Buffer.byteLength(transcript.system);
+  }
+  transcript.messages.push({ role: 'user', content: [{ type: 'text', text }] });
+  transcript.bytes += Buffer.byteLength(text) + messageBytes;
+  transcript.idle = false;
+}
+
+function appendTurn(transcript: Transcript, step: Step): void {
+  const content = step.data.content as unknown as ContentPart[];
+  transcript.messages.push({ role: 'assistant', content });
+  transcript.bytes += Buffer.byteLength(JSON.stringify(content)) + messageBytes;
+  transcript.pending = content
+    .filter(part => part.type === 'tool_call')
+    .map(({ id, name, arguments: args }) => ({ id, name, arguments: args }));
+  transcript.idle = transcript.pending.length === 0;
+  transcript.idleTurns = transcript.idle ? transcript.idleTurns + 1 : 0;
+}
+
+function appendResult(transcript: Transcript, step: Step): void {
+  const result: ToolResultPart = {
+    type: 'tool_result',
+    tool_call_id: step.call_id ?? '',
+    content: String(step.data.content),
+    is_error: step.data.is_error === true,
+  };
+  const last = transcript.messages.at(-1);
+  if (last?.role === 'tool') last.content.push(result);
+  else transcript.messages.push({ role: 'tool', content: [result] });
+  transcript.bytes += Buffer.byteLength(result.content) + messageBytes;
+  transcript.pending = transcript.pending.filter(call => call.id !== step.call_id);
+}
+
+/** What a provider's format adds to a message, generously. */
+const messageBytes = 100;

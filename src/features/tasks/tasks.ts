@@ -5,6 +5,7 @@
  * of two who move it one loses with a conflict. A child is at most 20 deep. A task that ends otherwise than by
  * success takes its open children with it. Every change appends its event in the same transaction.
  */
+import { sql } from 'kysely';
 import { newId } from '../../base/ids.ts';
 import { Problem } from '../../base/problem.ts';
 import type { Reader, Tx } from '../../platform/db/db.ts';
@@ -239,43 +240,60 @@ export async function endTask(
   ending: Ending,
 ): Promise<Task> {
   const row = await moveTask(tx, actor, now, task, state, { ...ending, ended_at: now });
-  const stopped = state === 'succeeded' ? 'succeeded' : state === 'dead_letter' ? 'failed' : state;
-  await stopRun(tx, actor, now, task.id, stopped, ending.reason ?? null);
+  const affected = await findAffected(tx, task.id);
+  if (affected.run)
+    await stopRun(tx, actor, now, task.id, state === 'dead_letter' ? 'failed' : state, ending.reason ?? null);
   await appendAudit(tx, actor, now, 'task.end', task.id, state === 'succeeded' ? 'ok' : 'failed', {
     state,
     decision: row.decision,
     delivered_commit: row.delivered_commit,
   });
+  if (affected.children) await endChildren(tx, actor, now, row);
+  if (row.parent_run_id) await enqueue(tx, 'run.advance', { run_id: row.parent_run_id });
+  if (affected.dependants) await startDependants(tx, actor, now, row);
+  return row;
+}
+
+/** What else the end of a task touches; mostly nothing. */
+async function findAffected(
+  tx: Tx,
+  id: string,
+): Promise<{ run: boolean; children: boolean; dependants: boolean }> {
+  const { rows } = await sql<{ run: boolean; children: boolean; dependants: boolean }>`select
+    exists (select 1 from runs where task_id = ${id} and state in ('queued', 'running', 'waiting', 'lost')) as run,
+    exists (select 1 from tasks where parent_task_id = ${id} and ended_at is null) as children,
+    exists (select 1 from task_dependencies where depends_on = ${id}) as dependants`.execute(tx);
+  return rows[0] ?? { run: true, children: true, dependants: true };
+}
+
+async function endChildren(tx: Tx, actor: Actor, now: Date, parent: Task): Promise<void> {
   const children = await tx
     .selectFrom('tasks')
     .selectAll()
-    .where('parent_task_id', '=', task.id)
+    .where('parent_task_id', '=', parent.id)
     .where('state', 'in', [...openStates])
     .orderBy('id')
     .forUpdate()
     .execute();
   for (const child of children) {
-    await endTask(tx, actor, now, child, state === 'timed_out' ? 'timed_out' : 'cancelled', {
-      reason: `Its parent task is ${state}.`,
+    await endTask(tx, actor, now, child, parent.state === 'timed_out' ? 'timed_out' : 'cancelled', {
+      reason: `Its parent task is ${parent.state}.`,
     });
   }
-  if (row.parent_run_id) await enqueue(tx, 'run.advance', { run_id: row.parent_run_id });
+}
+
+async function startDependants(tx: Tx, actor: Actor, now: Date, task: Task): Promise<void> {
   const dependants = await tx
-    .selectFrom('task_dependencies')
-    .select('task_id')
-    .where('depends_on', '=', task.id)
+    .selectFrom('tasks as t')
+    .innerJoin('task_dependencies as d', 'd.task_id', 't.id')
+    .selectAll('t')
+    .where('d.depends_on', '=', task.id)
+    .where('t.state', '=', 'waiting')
+    .where('t.waiting_on', '=', 'dependency')
+    .orderBy('t.id')
+    .forUpdate('t')
     .execute();
-  for (const { task_id } of dependants) {
-    const dependant = await tx
-      .selectFrom('tasks')
-      .selectAll()
-      .where('id', '=', task_id)
-      .forUpdate()
-      .executeTakeFirstOrThrow();
-    if (dependant.state === 'waiting' && dependant.waiting_on === 'dependency')
-      await startTask(tx, actor, now, dependant);
-  }
-  return row;
+  for (const dependant of dependants) await startTask(tx, actor, now, dependant);
 }
 
 /** @throws Problem `task_missing`. */

@@ -4,7 +4,6 @@
  * allowed, since everything it can reach is the task's own sandbox.
  */
 import type { JsonObject } from '../../base/json.ts';
-import type { Reader } from '../../platform/db/db.ts';
 import type { Row } from '../../platform/db/schema.ts';
 
 export interface ToolCallFacts {
@@ -22,16 +21,6 @@ export interface PolicyDecision {
 const strength = { allow: 0, ask: 1, deny: 2 } as const;
 
 export type PolicyRule = Row<'tool_policies'>;
-
-export function readPolicy(db: Reader, organizationId: string): Promise<PolicyRule[]> {
-  return db
-    .selectFrom('tool_policies')
-    .selectAll()
-    .where('organization_id', '=', organizationId)
-    .orderBy('position')
-    .limit(1_000)
-    .execute();
-}
 
 /** What the rules say about a call. Pure: the same rules and facts give the same decision. */
 export function decideToolCall(rules: readonly PolicyRule[], facts: ToolCallFacts): PolicyDecision {
