@@ -11,6 +11,7 @@
 import { globSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { startTestServer } from './harness/database.ts';
 import { type Limits, type Outcome, runFile } from './runner/file.ts';
 import { installOptional } from './runner/setup.ts';
 import { runStep, steps } from './runner/steps.ts';
@@ -98,8 +99,12 @@ const files = check ? { quick: [], heavy: [] } : findFiles(patterns);
 const work = (limits: Limits) => async (file: string) => {
   if (!interrupt.signal.aborted) done(await runFile(root, file, limits, only, interrupt.signal));
 };
+// One server for all files: each clones its own database from the template there.
+const server = files.quick.length + files.heavy.length > 0 ? await startTestServer() : null;
+if (server) process.env.TEST_POSTGRES = JSON.stringify({ owner: server.owner, app: server.app });
 await inParallel(files.quick, concurrency, work(quick));
 await inParallel(files.heavy, 1, work(heavy));
+await server?.stop();
 
 const failures = outcomes.flatMap(({ name, failures }) => failures.map(failure => ({ name, ...failure })));
 const skips = outcomes.flatMap(({ name, skips }) => skips.map(skip => ({ name, ...skip })));

@@ -121,7 +121,7 @@ async function resolveOrFail(deps: RunDeps, lease: Lease, name: string) {
 }
 
 async function loop(activity: Activity): Promise<void> {
-  const { deps, lease } = activity;
+  const { deps } = activity;
   for (;;) {
     activity.signal.throwIfAborted();
     const stop = activity.stopAtStep();
