@@ -51,13 +51,17 @@ test('SBX-05 all of it holds for a server that is an ordinary user', async t => 
   mkdirSync(temporary, { mode: 0o700 });
   chownSync(temporary, nobody, nobody);
 
-  const child = spawn(nodeFor(directory), ['--test', '--test-reporter=tap', ...files], {
-    cwd: directory,
-    env: { TMPDIR: temporary, PATH: '/usr/bin:/bin' },
-    uid: nobody,
-    gid: nobody,
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
+  const child = spawn(
+    nodeFor(directory),
+    ['--test', '--test-concurrency=2', '--test-reporter=tap', ...files],
+    {
+      cwd: directory,
+      env: { TMPDIR: temporary, PATH: '/usr/bin:/bin' },
+      uid: nobody,
+      gid: nobody,
+      stdio: ['ignore', 'pipe', 'inherit'],
+    },
+  );
   let report = '';
   for await (const chunk of child.stdout) report += chunk;
   const count = (word: string) =>

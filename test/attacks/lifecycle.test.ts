@@ -23,7 +23,7 @@ const daemon = (word: string) =>
 
 const endings: [title: string, rest: string, outcome: string, request: object][] = [
   ['a normal exit', 'exit 3', 'exited', {}],
-  ['a time-out', 'sleep 60', 'timed_out', { timeout_ms: 1500 }],
+  ['a time-out', 'sleep 60', 'timed_out', { timeout_ms: 1000 }],
   ['a flood', 'yes', 'output_limit', { max_output_bytes: 16_384 }],
   ['its own death', 'kill -9 $$', 'exited', {}],
 ];
@@ -106,7 +106,7 @@ bench.attack('SBX-06 a daemon does not survive the server, and the next server c
 bench.attack('SBX-06 a server killed at any moment of a start leaves no command running', async t => {
   const words: string[] = [];
   const stateDir = join(bench.directory(), 'killed-early');
-  for (let delay = 0; delay < 24; delay += 3) {
+  for (let delay = 0; delay < 24; delay += 5) {
     const word = newWord();
     words.push(word);
     const child = await startVictim(t, stateDir, `early_${delay}`, `exec sleep ${word}`, 'starting');

@@ -53,7 +53,7 @@ export function judge(
   if (ended.stuck)
     return failed('sandbox_error', 'A process of the command could not be killed; the kernel holds it.');
   if (stopped) return failed(stopped.outcome, stopped.message);
-  if (memoryKills > 0 && exitCode !== 0) {
+  if (memoryKills > 0) {
     return failed(
       'out_of_memory',
       `The command needed more than ${mebibytes(policy.memory_bytes)} of memory.`,

@@ -46,10 +46,16 @@ export function watch(box: Box, request: ExecRequest, running: Launch, maxOutput
       stop('disk_limit', `The workspace holds more than ${mebibytes(policy.workspace_bytes)}.`);
     }
   };
-  const checkMemory = async () => {
+  // Of a group without memory the kernel kills one process (all of them only in version 2): the rest of the command
+  // would go on without it, so it ends too. Without groups we have to look for ourselves.
+  const killsAtStart = box.countMemoryKills();
+  const isOutOfMemory = async () => {
+    if (box.host.groups) return box.countMemoryKills() > killsAtStart;
     const first = running.first();
-    if (box.host.groups || !first) return;
-    if ((await treeMemory(first.pid)) > policy.memory_bytes) {
+    return first !== null && (await treeMemory(first.pid)) > policy.memory_bytes;
+  };
+  const checkMemory = async () => {
+    if (await isOutOfMemory()) {
       stop('out_of_memory', `The command needed more than ${mebibytes(policy.memory_bytes)} of memory.`);
     }
   };
