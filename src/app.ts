@@ -113,6 +113,7 @@ export async function createApp(options: AppOptions): Promise<App> {
       [Symbol.asyncDispose]: close,
     };
     if (roles.includes('worker')) {
+      if ((await workshop.probe()).usable) await workshop.driver.reconcile(new Set());
       const worker = new Worker(runDeps, {
         pool,
         concurrency: config.worker.concurrency,

@@ -11,11 +11,12 @@ import { appendEvent } from '../../platform/journal/facts.ts';
 import { enqueue } from '../../platform/queue/queue.ts';
 import { type Hold, reserve, settle } from '../budgets/budgets.ts';
 import { costOf, dearestInputCost, type Price } from '../budgets/prices.ts';
+import { bookUsage } from '../budgets/usage.ts';
 import type { ModelFailed, ModelRequest, ModelSuccess, ModelTool } from '../models/port.ts';
 import { type Activity, nextSeq, nowOf, record } from './context.ts';
 import { fail } from './ending.ts';
-import { commitStep, stepKey } from './journal.ts';
-import { requireLease, subjectOf, suspendRun } from './lease.ts';
+import { commitStep, type StepUsage, stepKey } from './journal.ts';
+import { LeaseLost, requireLease, subjectOf, suspendRun } from './lease.ts';
 import { surroundingsOf } from './surroundings.ts';
 import { toolsFor } from './tool-list.ts';
 
@@ -128,6 +129,14 @@ function requestFor(activity: Activity, e: Estimate, heldMicros: number): ModelR
   };
 }
 
+/** PostgreSQL's text cannot hold NUL, and nothing that a model says needs it. */
+function withoutNul<T>(value: T): T {
+  const text = JSON.stringify(value);
+  return text.includes('\\u0000')
+    ? JSON.parse(text, (_, v) => (typeof v === 'string' ? v.replaceAll('\0', '\ufffd') : v))
+    : value;
+}
+
 async function settleCall(
   activity: Activity,
   e: Estimate,
@@ -138,7 +147,7 @@ async function settleCall(
   const { deps, lease, model, agent, task } = activity;
   const cost = e.price ? costOf(e.price, outcome.usage) : null;
   const data: JsonObject = {
-    content: outcome.content as unknown as Json,
+    content: withoutNul(outcome.content) as unknown as Json,
     stop: outcome.stop,
     usage: { ...outcome.usage },
     cost_micros: cost,
@@ -155,26 +164,48 @@ async function settleCall(
     outcome: 'ok' as const,
     data,
   };
-  await commitStep(
-    deps.db,
-    lease,
-    nowOf(deps),
-    { ...step, idempotencyKey: stepKey(lease.runId, seq), startedAt },
-    {
-      usage: {
-        provider: model.provider,
-        model: model.model,
-        tokens: outcome.usage,
-        exact: outcome.usage_exact,
-        priceId: e.price?.id ?? null,
-        costMicros: cost,
-        projectId: task.project_id,
-        agentId: agent.id,
-      },
-    },
-  );
+  const usage = {
+    provider: model.provider,
+    model: model.model,
+    tokens: outcome.usage,
+    exact: outcome.usage_exact,
+    priceId: e.price?.id ?? null,
+    costMicros: cost,
+    projectId: task.project_id,
+    agentId: agent.id,
+  };
+  const key = stepKey(lease.runId, seq);
+  try {
+    await commitStep(deps.db, lease, nowOf(deps), { ...step, idempotencyKey: key, startedAt }, { usage });
+  } catch (error) {
+    if (error instanceof LeaseLost) await bookLate(activity, e, key, usage);
+    throw error;
+  }
   record(activity, step);
   activity.turnCount += 1;
+}
+
+/**
+ * The run was cancelled or taken over while the model answered: the answer counts for nothing, its cost does. It is
+ * booked under a key of its own, since the new holder may make the call again under the old one.
+ */
+async function bookLate(activity: Activity, e: Estimate, key: string, usage: StepUsage): Promise<void> {
+  const { deps, lease, task } = activity;
+  const now = nowOf(deps);
+  const late = `${key}:late-${lease.fencingToken}`;
+  await transact(deps.db, async tx => {
+    await bookUsage(tx, now, { ...usage, key: late, task, runId: lease.runId, price: e.price });
+    const hold = {
+      key: late,
+      runId: lease.runId,
+      taskId: task.id,
+      budgetIds: e.budgetIds,
+      wantedMicros: 0,
+      minimumMicros: -1e15,
+    };
+    await reserve(tx, lease.actor, now, hold);
+    await settle(tx, now, late, usage.costMicros ?? 0);
+  });
 }
 
 async function waitForBudget(
