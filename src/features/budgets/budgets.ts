@@ -44,6 +44,14 @@ export async function settle(tx: Reader, now: Date, key: string, spentMicros: nu
   return rows[0]?.closed ?? false;
 }
 
+/** Books what was spent without a reservation of its own, even beyond the limit: it was spent. */
+export async function charge(tx: Tx, budgetIds: string[], spentMicros: number): Promise<void> {
+  await sql`with locked as (select id from budgets where id = any (${budgetIds}::text[]) order by id for update)
+    update budgets set spent_micros = spent_micros + ${spentMicros} where id in (select id from locked)`.execute(
+    tx,
+  );
+}
+
 /** Releases what a run still holds: its end, or a call that was never made. */
 export async function releaseAll(tx: Tx, now: Date, runId: string): Promise<void> {
   const open = await tx

@@ -9,7 +9,7 @@ import { Problem } from '../../base/problem.ts';
 import { transact } from '../../platform/db/db.ts';
 import { appendEvent } from '../../platform/journal/facts.ts';
 import { enqueue } from '../../platform/queue/queue.ts';
-import { type Hold, reserve, settle } from '../budgets/budgets.ts';
+import { charge, type Hold, reserve, settle } from '../budgets/budgets.ts';
 import { costOf, dearestInputCost, type Price } from '../budgets/prices.ts';
 import { bookUsage } from '../budgets/usage.ts';
 import type { ModelFailed, ModelRequest, ModelSuccess, ModelTool } from '../models/port.ts';
@@ -195,16 +195,7 @@ async function bookLate(activity: Activity, e: Estimate, key: string, usage: Ste
   const late = `${key}:late-${lease.fencingToken}`;
   await transact(deps.db, async tx => {
     await bookUsage(tx, now, { ...usage, key: late, task, runId: lease.runId, price: e.price });
-    const hold = {
-      key: late,
-      runId: lease.runId,
-      taskId: task.id,
-      budgetIds: e.budgetIds,
-      wantedMicros: 0,
-      minimumMicros: -1e15,
-    };
-    await reserve(tx, lease.actor, now, hold);
-    await settle(tx, now, late, usage.costMicros ?? 0);
+    await charge(tx, e.budgetIds, usage.costMicros ?? 0);
   });
 }
 
