@@ -82,7 +82,7 @@ export function healthRoutes(server: Server, deps: HealthDeps): void {
     }),
   );
 
-  server.get('/api/v1/openapi.json', { config: open, schema: { hide: true } }, async (_request, reply) => {
+  server.get('/api/v1/openapi.json', { schema: { hide: true } }, async (_request, reply) => {
     reply.type('application/json').serializer((value: unknown) => JSON.stringify(value));
     return server.swagger();
   });

@@ -2,7 +2,13 @@
  * The only place where connections to PostgreSQL are opened. A `Tx` can only be had from `transact`, so a function
  * that asks for one is always inside a transaction; what it appends commits or vanishes with it.
  */
-import { Kysely, PostgresDialect, type PostgresPool, type PostgresPoolClient, type Transaction } from 'kysely';
+import {
+  Kysely,
+  PostgresDialect,
+  type PostgresPool,
+  type PostgresPoolClient,
+  type Transaction,
+} from 'kysely';
 import pg from 'pg';
 import type { Tables } from './schema.ts';
 
@@ -72,8 +78,13 @@ function preparing(pool: pg.Pool): PostgresPool {
     let wrapped = clients.get(client);
     if (!wrapped) {
       const query = (text: string, values: readonly unknown[]) =>
-        client.query(values.length === 0 ? { text } : { name: nameOf(text), text, values: values as unknown[] });
-      wrapped = { query, release: (destroy?: boolean) => client.release(destroy) } as unknown as PostgresPoolClient;
+        client.query(
+          values.length === 0 ? { text } : { name: nameOf(text), text, values: values as unknown[] },
+        );
+      wrapped = {
+        query,
+        release: (destroy?: boolean) => client.release(destroy),
+      } as unknown as PostgresPoolClient;
       clients.set(client, wrapped);
     }
     return wrapped;
@@ -93,3 +104,17 @@ export function sqlState(error: unknown): string | null {
 }
 
 export const uniqueViolation = '23505';
+
+/** Whether an error says that the database was not there to answer, rather than that it refused something. */
+export function isConnectionLoss(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  if (error instanceof AggregateError) return error.errors.some(isConnectionLoss);
+  const state = sqlState(error);
+  // Class 08: connection; 57P0x: shutting down, crashed, starting, dropped, idle too long; 53300: no slot is free.
+  if (state !== null && /^(08...|57P0.|53300)$/.test(state)) return true;
+  const { code, syscall } = error as NodeJS.ErrnoException;
+  if (syscall === 'connect' || (syscall === 'read' && code === 'ECONNRESET') || code === 'EPIPE') return true;
+  return /^(Connection terminated|Client has encountered a connection error|timeout exceeded when trying to connect)|not currently accepting connections$/.test(
+    error.message,
+  );
+}

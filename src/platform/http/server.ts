@@ -9,6 +9,7 @@ import swagger from '@fastify/swagger';
 import fastify, {
   type FastifyBaseLogger,
   type FastifyInstance,
+  type FastifyReply,
   type FastifyRequest,
   LogController,
 } from 'fastify';
@@ -22,7 +23,10 @@ import {
 } from 'fastify-type-provider-zod';
 import { newId } from '../../base/ids.ts';
 import { Problem, toProblem } from '../../base/problem.ts';
+import { isConnectionLoss, sqlState, uniqueViolation } from '../db/db.ts';
+import { tagBody } from './etag.ts';
 import { problemSchema } from './schemas.ts';
+import { requireStorable } from './text.ts';
 
 export type Server = FastifyInstance<any, any, any, FastifyBaseLogger, ZodTypeProvider>;
 
@@ -57,7 +61,10 @@ export async function createServer(options: ServerOptions): Promise<Server> {
     },
     logController: new LogController({ requestIdLogLabel: 'request_id' }),
     routerOptions: { maxParamLength: 200 },
+    frameworkErrors: (error: unknown, request: FastifyRequest, reply: FastifyReply) =>
+      sendProblem(asProblem(error), request, reply, error),
   } as Parameters<typeof fastify>[0]).withTypeProvider<ZodTypeProvider>() as unknown as Server;
+  server.removeContentTypeParser('text/plain');
   server.setValidatorCompiler(validatorCompiler);
   server.setSerializerCompiler(serializerCompiler);
   server.setErrorHandler((error, request, reply) => sendProblem(asProblem(error), request, reply, error));
@@ -73,6 +80,12 @@ export async function createServer(options: ServerOptions): Promise<Server> {
     ),
   );
   server.addHook('onRequest', async (request, reply) => void reply.header('x-request-id', request.id));
+  server.addHook('preValidation', async request => {
+    // No body at all is the empty one: its schema says what may be left out.
+    if (request.body === undefined && request.routeOptions.schema?.body) request.body = {};
+    requireStorable({ body: request.body, query: request.query, path: request.params });
+  });
+  server.addHook('onSend', tagBody);
   await server.register(cookie);
   await server.register(helmet, {
     contentSecurityPolicy: {
@@ -133,6 +146,17 @@ function asProblem(error: unknown): Problem {
       detail: { fields },
     });
   }
+  if (isConnectionLoss(error))
+    return new Problem(
+      'unavailable',
+      'database_unavailable',
+      'The database cannot be reached just now. Try again; a write under the same Idempotency-Key.',
+      { retryAfterSeconds: 1, cause: error },
+    );
+  if (sqlState(error) === uniqueViolation)
+    return new Problem('conflict', 'already_exists', 'Somebody made one of that name at the same moment.', {
+      cause: error,
+    });
   const { statusCode, code } = error as { statusCode?: number; code?: string };
   if (statusCode === 413)
     return new Problem('invalid', 'body_too_large', 'The body of the request is larger than 1 MiB.', {
@@ -141,6 +165,10 @@ function asProblem(error: unknown): Problem {
   if (statusCode === 415)
     return new Problem('invalid', 'media_type_unsupported', 'Send the body as application/json.', {
       status: 415,
+    });
+  if (code === 'FST_ERR_BAD_URL')
+    return new Problem('invalid', 'address_malformed', 'The address of the request cannot be read.', {
+      status: 400,
     });
   if (statusCode === 400)
     return new Problem(
@@ -157,12 +185,7 @@ function asProblem(error: unknown): Problem {
 }
 
 /** RFC 9457: https://www.rfc-editor.org/rfc/rfc9457 */
-function sendProblem(
-  problem: Problem,
-  request: FastifyRequest,
-  reply: import('fastify').FastifyReply,
-  error?: unknown,
-): void {
+function sendProblem(problem: Problem, request: FastifyRequest, reply: FastifyReply, error?: unknown): void {
   if (problem.kind === 'bug') request.log.error({ err: problem.cause ?? error }, 'request failed');
   else
     request.log.info(
@@ -173,6 +196,7 @@ function sendProblem(
   if (problem.status === 401) reply.header('www-authenticate', 'Bearer realm="guildhall"');
   reply
     .status(problem.status)
+    .header('x-request-id', request.id)
     .type('application/problem+json')
     .serializer((payload: unknown) => JSON.stringify(payload))
     .send(

@@ -1,0 +1,74 @@
+/** Every route that a server registers, hidden ones included, and a request to each that its schema lets through. */
+import { subscribe } from 'node:diagnostics_channel';
+import type { FastifyInstance, RouteOptions } from 'fastify';
+import { newId } from '../../src/base/ids.ts';
+
+export interface RecordedRoute {
+  method: string;
+  /** As registered: `/api/v1/tasks/:id`. */
+  url: string;
+  readonly public: boolean;
+  scope: 'read' | 'write' | 'admin';
+  /** Left out of the OpenAPI document. */
+  hidden: boolean;
+}
+
+/** Records the routes of all servers made from now on in this process. Call it before the app starts. */
+export function recordRoutes(): RecordedRoute[] {
+  const routes: RecordedRoute[] = [];
+  subscribe('fastify.initialization', message => {
+    const { fastify } = message as { fastify: FastifyInstance };
+    fastify.addHook('onRoute', (route: RouteOptions) => {
+      for (const method of [route.method].flat()) {
+        const reads = ['GET', 'HEAD', 'OPTIONS'].includes(method);
+        routes.push({
+          method,
+          url: route.url,
+          // Looked at when asked: a later hook may still change the route.
+          get public() {
+            return route.config?.public === true;
+          },
+          scope: route.config?.scope ?? (reads ? 'read' : 'write'),
+          hidden: (route.schema as { hide?: boolean } | undefined)?.hide === true,
+        });
+      }
+    });
+  });
+  return routes;
+}
+
+const prefixes = {
+  tasks: 'task',
+  approvals: 'apr',
+  agents: 'agt',
+  'api-keys': 'key',
+  'dead-letters': 'dl',
+} as const;
+
+/** The path with ids of the right form that name nothing. */
+export function pathOf(url: string): string {
+  const noun = /^\/api\/v1\/([a-z-]+)\//.exec(url)?.[1] ?? '';
+  const id = noun in prefixes ? newId(prefixes[noun as keyof typeof prefixes], 0) : 'x';
+  return url.replace(/:[a-z]+|\{[a-z]+\}/g, id).replace('*', 'x');
+}
+
+/** Bodies that the schemas accept, for the routes that need one. */
+export const sampleBodies: Record<string, unknown> = {
+  'POST /api/v1/sign-in': { token: 'ghl_none' },
+  'POST /api/v1/api-keys': { name: 'sample' },
+  'POST /api/v1/tasks': { request: 'Do it.' },
+  'POST /api/v1/teams': { name: 'sample-team', template: 'software-team' },
+  'POST /api/v1/agents': {
+    team_id: newId('team', 0),
+    name: 'sample',
+    title: 'Sample',
+    role: 'sample',
+    description: 'A sample.',
+    instructions: 'Be a sample.',
+    tools: [],
+  },
+  'PATCH /api/v1/agents/:id': { title: 'Other' },
+  'PUT /api/v1/budgets': { scope: 'task', scope_id: newId('task', 0), limit_usd: 1 },
+  'POST /api/v1/prices': { provider: 'p', model: 'm', input_usd: 1, output_usd: 1, source: 'sample' },
+  'POST /api/v1/approvals/:id/reject': { text: 'No.' },
+};
