@@ -81,7 +81,7 @@ test('a process that has died but was not waited for is not alive', {
   skip: process.platform !== 'linux',
 }, async () => {
   // The shell's child ends while the shell, replaced by sleep, never waits for it.
-  const parent = spawn('/bin/sh', ['-c', 'true & echo $!; exec sleep 60'], {
+  const parent = spawn('/bin/sh', ['-c', 'sleep 1 & echo $!; exec sleep 60'], {
     stdio: ['ignore', 'pipe', 'ignore'],
   });
   try {
@@ -89,7 +89,7 @@ test('a process that has died but was not waited for is not alive', {
       parent.stdout.once('data', data => resolve(String(data))),
     );
     const zombie = Number(text);
-    assert.ok(await waitUntil(() => !isAlive(zombie), 5000));
+    assert.ok(await waitUntil(() => !isAlive(zombie), 10_000));
     assert.equal(process.kill(zombie, 0), true);
   } finally {
     parent.kill('SIGKILL');

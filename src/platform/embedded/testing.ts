@@ -15,7 +15,8 @@ export const isRoot = process.getuid?.() === 0;
 export async function makeScratch(): Promise<{ dir: string; remove: () => Promise<void> }> {
   const dir = await mkdtemp('/tmp/ghpg-');
   await chmod(dir, 0o755);
-  return { dir, remove: () => rm(dir, { recursive: true, force: true, maxRetries: 5 }) };
+  // An initdb whose parent was killed goes on writing for a moment.
+  return { dir, remove: () => rm(dir, { recursive: true, force: true, maxRetries: 30, retryDelay: 50 }) };
 }
 
 export interface Ready {
