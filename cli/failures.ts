@@ -54,7 +54,10 @@ export function explainFailure(error: unknown): Failure {
     const isInput = status >= 400 && status < 500;
     const exitCode = exitCodeOfStatus[status] ?? (isInput ? exitCodes.usage : exitCodes.failed);
     const trace = status >= 500 && request_id ? ` (request ${request_id})` : '';
-    const text = withAdvice(`${title.replaceAll('body.', '')}${trace}`, code);
+    // Where in the request a fault is says nothing to who typed a command.
+    const sentence =
+      code === 'request_invalid' ? title.replaceAll(/\b(body|params|querystring)\./g, '') : title;
+    const text = withAdvice(`${sentence}${trace}`, code);
     return { exitCode, text, value: { code, title, status, request_id, detail } };
   }
   if (error instanceof Problem) {

@@ -109,7 +109,8 @@ function tellingPart(output: string, most: number): string {
 }
 
 function nextSteps(task: Task): string {
-  if (task.waiting_on === 'approval') return '\nIt waits for a decision: ./guildhall approval list\n';
+  if (task.waiting_on === 'approval' || task.waiting_on === 'input')
+    return '\nIt waits for a decision: ./guildhall approval list\n';
   if (task.delivered_commit && task.state === 'succeeded')
     return `\nThe change: ./guildhall task diff ${task.id}\n`;
   if (task.actions.retry === null) return `\nTry again: ./guildhall task retry ${task.id}\n`;

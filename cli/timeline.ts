@@ -138,7 +138,8 @@ function describeTurn(data: LiveEvent['data']): Line | null {
 function describeWait(data: LiveEvent['data']): Line | null {
   // Delegating says so by itself; waiting for the time between two attempts is no news.
   if (data.waiting_on === 'children' || data.waiting_on === 'time') return null;
-  const where = data.waiting_on === 'approval' ? ' (./guildhall approval list)' : '';
+  const human = data.waiting_on === 'approval' || data.waiting_on === 'input';
+  const where = human ? ' (./guildhall approval list)' : '';
   return { text: `waits for ${say(data.waiting_on, 40)}${where}`, format: 'yellow' };
 }
 

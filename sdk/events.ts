@@ -111,7 +111,7 @@ async function* readEvents(
     for await (const chunk of body) {
       clearTimeout(silence);
       silence = setTimeout(() => stop.abort(), silenceMs);
-      rest += decoder.decode(chunk, { stream: true }).replaceAll('\r\n', '\n');
+      rest = (rest + decoder.decode(chunk, { stream: true })).replaceAll('\r\n', '\n');
       const blocks = rest.split('\n\n');
       rest = blocks.pop() ?? '';
       for (const block of blocks) {
