@@ -11,7 +11,6 @@
 import { globSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { startTestServer } from './harness/database.ts';
 import { type Limits, type Outcome, runFile } from './runner/file.ts';
 import { installOptional } from './runner/setup.ts';
 import { runStep, steps } from './runner/steps.ts';
@@ -76,6 +75,22 @@ async function inParallel<T>(items: T[], width: number, work: (item: T) => Promi
   await Promise.all(Array.from({ length: width }, worker));
 }
 
+/**
+ * One database server for all files; each clones its own database from the template there. It is loaded late, so
+ * that code which does not load makes its tests fail rather than the runner.
+ */
+async function shareDatabase(): Promise<{ stop(): Promise<void> } | undefined> {
+  try {
+    const { startTestServer } = await import('./harness/database.ts');
+    const server = await startTestServer();
+    process.env.TEST_POSTGRES = JSON.stringify({ owner: server.owner, app: server.app });
+    return server;
+  } catch (error) {
+    say(`- no shared database, each file starts its own: ${(error as Error).message}`);
+    return undefined;
+  }
+}
+
 const { patterns, only, check, install } = readArguments();
 for (const name of Object.keys(process.env)) if (foreign.test(name)) delete process.env[name];
 
@@ -99,9 +114,7 @@ const files = check ? { quick: [], heavy: [] } : findFiles(patterns);
 const work = (limits: Limits) => async (file: string) => {
   if (!interrupt.signal.aborted) done(await runFile(root, file, limits, only, interrupt.signal));
 };
-// One server for all files: each clones its own database from the template there.
-const server = files.quick.length + files.heavy.length > 0 ? await startTestServer() : null;
-if (server) process.env.TEST_POSTGRES = JSON.stringify({ owner: server.owner, app: server.app });
+const server = files.quick.length + files.heavy.length > 0 ? await shareDatabase() : undefined;
 await inParallel(files.quick, concurrency, work(quick));
 await inParallel(files.heavy, 1, work(heavy));
 await server?.stop();
