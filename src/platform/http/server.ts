@@ -127,7 +127,10 @@ export async function createServer(options: ServerOptions): Promise<Server> {
       },
       security: [{ key: [] }, { session: [] }],
     },
-    transform: jsonSchemaTransform,
+    transform: input => {
+      const made = jsonSchemaTransform(input as Parameters<typeof jsonSchemaTransform>[0]);
+      return input.route.config?.public ? { ...made, schema: { ...made.schema, security: [] } } : made;
+    },
     transformObject: jsonSchemaTransformObject,
   });
   return server;
