@@ -1,0 +1,159 @@
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { after, test } from 'node:test';
+import { startTestApp } from '../../../test/harness/app.ts';
+import { addOrganization } from '../../../test/harness/organization.ts';
+import { ManualClock, minutes } from '../../base/time.ts';
+import { transact } from '../../platform/db/db.ts';
+import { createApiKey } from './identity.ts';
+
+const days = (n: number): number => n * 86_400_000;
+const clock = new ManualClock();
+const guildhall = await startTestApp({ roles: ['api'], clock });
+after(() => guildhall[Symbol.asyncDispose]());
+const { db } = guildhall.database;
+
+const as = async (key: string, method = 'GET', path = '/api/v1/me', body?: unknown) => {
+  const answer = await guildhall.api<{ code?: string; scopes?: string[] }>(method, path, body, {
+    authorization: `Bearer ${key}`,
+  });
+  return answer;
+};
+const rowOf = (id: string) =>
+  db.selectFrom('api_keys').selectAll().where('id', '=', id).executeTakeFirstOrThrow();
+
+async function newKey(input: object = {}): Promise<{ id: string; key: string }> {
+  const made = await guildhall.api<{ id: string; key: string }>('POST', '/api/v1/api-keys', {
+    name: 'robot',
+    ...input,
+  });
+  assert.equal(made.status, 200, JSON.stringify(made.body));
+  return made.body;
+}
+
+test('IAM-03 a key works; the database holds its hash only, and it is shown once', async () => {
+  const { id, key } = await newKey();
+  assert.match(key, /^ghk_[A-Za-z0-9_-]{43}$/);
+  assert.deepEqual((await as(key)).body.scopes, ['read', 'write']);
+  const row = await rowOf(id);
+  assert.equal(row.key_hash, createHash('sha256').update(key).digest('hex'));
+  assert.equal(row.prefix, key.slice(0, 10));
+  const everything = JSON.stringify([
+    row,
+    await db.selectFrom('audit_records').selectAll().execute(),
+    await db.selectFrom('events').select(['type', 'data']).execute(),
+    await db.selectFrom('idempotency_keys').selectAll().execute(),
+    (await guildhall.api('GET', '/api/v1/api-keys')).body,
+  ]);
+  assert.ok(!everything.includes(key) && !everything.includes(key.slice(12)));
+});
+
+test('IAM-03 a secret is not kept for a replay: the same Idempotency-Key gives a key of its own', async () => {
+  const make = () =>
+    guildhall.api<{ key: string }>(
+      'POST',
+      '/api/v1/api-keys',
+      { name: 'twice' },
+      { 'idempotency-key': 'k1' },
+    );
+  assert.notEqual((await make()).body.key, (await make()).body.key);
+});
+
+test('IAM-03 an expired key is refused from the very moment on', async () => {
+  const { id, key } = await newKey({ expires_in_days: 1 });
+  const expires = (await rowOf(id)).expires_at as Date;
+  assert.equal(expires.getTime(), clock.now() + days(1));
+  clock.advance(days(1) - 1);
+  assert.equal((await as(key)).status, 200);
+  clock.advance(1);
+  assert.equal((await as(key)).status, 401);
+});
+
+test('IAM-03 without another wish a key ends after 90 days; for ever only when asked for', async () => {
+  const usual = await rowOf((await newKey()).id);
+  assert.equal((usual.expires_at as Date).getTime(), clock.now() + days(90));
+  assert.equal((await rowOf((await newKey({ expires_in_days: null })).id)).expires_at, null);
+});
+
+test('IAM-03 a revoked key is refused at once, and cannot be revoked twice', async () => {
+  const { id, key } = await newKey();
+  assert.equal((await as(key)).status, 200);
+  assert.equal((await guildhall.api('DELETE', `/api/v1/api-keys/${id}`)).status, 200);
+  assert.equal((await as(key)).status, 401);
+  const again = await guildhall.api<{ code: string }>('DELETE', `/api/v1/api-keys/${id}`);
+  assert.deepEqual([again.status, again.body.code], [404, 'api_key_missing']);
+});
+
+test('IAM-03 the time of the last use is kept, to the minute', async () => {
+  const { id, key } = await newKey({ expires_in_days: null });
+  assert.equal((await rowOf(id)).last_used_at, null);
+  const first = clock.now();
+  await as(key);
+  assert.equal((await rowOf(id)).last_used_at?.getTime(), first);
+  clock.advance(minutes(1));
+  await as(key);
+  assert.equal((await rowOf(id)).last_used_at?.getTime(), first, 'within a minute it is not written again');
+  clock.advance(1);
+  await as(key);
+  assert.equal((await rowOf(id)).last_used_at?.getTime(), clock.now());
+});
+
+test('IAM-03 nobody gives a key a scope that they do not hold', async () => {
+  const { ownerId, organizationId } = guildhall.app.installation;
+  const actor = { id: `member:${ownerId}`, organizationId, requestId: 'req' };
+  const maker = { memberId: ownerId, scopes: ['read', 'write'] as const };
+  const input = { name: 'more', scopes: ['read', 'admin'] as ('read' | 'admin')[], expiresAt: null };
+  await assert.rejects(
+    transact(db, tx => createApiKey(tx, actor, new Date(clock.now()), maker, input)),
+    { code: 'scope_not_held', status: 403 },
+  );
+});
+
+test('IAM-03 a key can do no more than its member, whatever it was given', async () => {
+  const { key } = await newKey({ scopes: ['read', 'write', 'admin'], expires_in_days: null });
+  const { ownerId } = guildhall.app.installation;
+  const roles = [
+    ['viewer', ['read']],
+    ['auditor', ['read']],
+    ['developer', ['read', 'write']],
+    ['manager', ['read', 'write']],
+    ['none', null],
+    ['owner', ['read', 'write', 'admin']],
+  ] as const;
+  for (const [role, scopes] of roles) {
+    await db.updateTable('members').set({ role }).where('id', '=', ownerId).execute();
+    const answer = await as(key);
+    assert.deepEqual(answer.status === 403 ? null : answer.body.scopes, scopes, role);
+  }
+});
+
+test('IAM-03 making and revoking a key are on record', async () => {
+  const { id } = await newKey();
+  await guildhall.api('DELETE', `/api/v1/api-keys/${id}`, undefined, { 'x-request-id': 'revoke-it' });
+  const records = await db
+    .selectFrom('audit_records')
+    .select(['action', 'actor', 'outcome', 'request_id'])
+    .where('target', '=', id)
+    .orderBy('id')
+    .execute();
+  assert.deepEqual(
+    records.map(r => [r.action, r.outcome]),
+    [
+      ['api_key.create', 'ok'],
+      ['api_key.revoke', 'ok'],
+    ],
+  );
+  assert.equal(records[1]?.request_id, 'revoke-it');
+  assert.equal(records[0]?.actor, `member:${guildhall.app.installation.ownerId}`);
+});
+
+test('keys of another organization are neither listed nor revocable', async () => {
+  const other = await addOrganization(db, 'other', new Date(clock.now()));
+  const { id } = await newKey();
+  const listed = await guildhall.api<{ items: { id: string }[] }>('GET', '/api/v1/api-keys', undefined, {
+    authorization: `Bearer ${other.key}`,
+  });
+  assert.equal(listed.body.items.length, 1);
+  assert.equal((await as(other.key, 'DELETE', `/api/v1/api-keys/${id}`)).status, 404);
+  assert.equal((await rowOf(id)).revoked_at, null);
+});
