@@ -7,7 +7,7 @@ import type { Db, Tx } from '../../platform/db/db.ts';
 import type { TaskSource } from '../../platform/db/schema.ts';
 import { cursorQuery, pageOf, problemResponses, time, toPage } from '../../platform/http/schemas.ts';
 import type { Server } from '../../platform/http/server.ts';
-import { write } from '../../platform/http/write.ts';
+import { findAnswer, write } from '../../platform/http/write.ts';
 import type { Actor } from '../../platform/journal/facts.ts';
 import { findTeam, listAgents } from '../agents/agents.ts';
 import { actorOf } from '../identity/access.ts';
@@ -109,6 +109,8 @@ export function taskRoutes(server: Server, deps: TaskDeps): void {
     async request => {
       const actor = actorOf(request);
       const input = request.body;
+      const stored = await findAnswer<z.output<typeof taskDetail>>(db, actor, request);
+      if (stored) return stored;
       const lead = await findLead(db, actor, input.team);
       await deps.requireReady(lead.models, true);
       const source = input.repository ? await deps.inspectRepository(input.repository) : null;
