@@ -30,6 +30,15 @@ function toSignIn(error: unknown): void {
   void router.navigate({ to: '/sign-in' });
 }
 
+// After an upgrade of the server, parts of the page as it was loaded are gone: load the new one, but not in circles.
+addEventListener('vite:preloadError', event => {
+  const last = Number(sessionStorage.getItem('guildhall.reloaded') ?? 0);
+  if (Date.now() - last < 10_000) return;
+  sessionStorage.setItem('guildhall.reloaded', String(Date.now()));
+  event.preventDefault();
+  location.reload();
+});
+
 createRoot(document.getElementById('root') as HTMLElement).render(
   <StrictMode>
     <QueryClientProvider client={queryClient}>

@@ -40,16 +40,18 @@ const signedIn = createRoute({
   errorComponent: Crash,
 });
 
-const filters: readonly TaskFilter[] = ['all', 'open', 'ended'];
+const filters: readonly TaskFilter[] = ['open', 'ended'];
+
+/** What an address may say; anything else counts as not said. Undefined, not absent: the router merges what is given. */
+const oneOf = <T extends string>(allowed: readonly T[], given: unknown): T | undefined =>
+  allowed.find(each => each === given);
 
 const tasks = createRoute({
   getParentRoute: () => signedIn,
   path: '/',
   validateSearch: (search: Record<string, unknown>): { show?: TaskFilter; new?: true } => ({
-    ...(filters.includes(search.show as TaskFilter) && search.show !== 'all'
-      ? { show: search.show as TaskFilter }
-      : {}),
-    ...(search.new === true ? { new: true as const } : {}),
+    show: oneOf(filters, search.show),
+    new: search.new === true ? true : undefined,
   }),
   component: TasksPage,
 });
@@ -57,24 +59,27 @@ const tasks = createRoute({
 const task = createRoute({
   getParentRoute: () => signedIn,
   path: '/tasks/$taskId',
-  validateSearch: (search: Record<string, unknown>): { tab?: TaskTab } =>
-    taskTabs.includes(search.tab as TaskTab) ? { tab: search.tab as TaskTab } : {},
+  validateSearch: (search: Record<string, unknown>): { tab?: TaskTab } => ({
+    tab: oneOf(taskTabs, search.tab),
+  }),
   component: TaskPage,
 });
 
 const approvals = createRoute({
   getParentRoute: () => signedIn,
   path: '/approvals',
-  validateSearch: (search: Record<string, unknown>): { show?: 'decided' } =>
-    search.show === 'decided' ? { show: 'decided' } : {},
+  validateSearch: (search: Record<string, unknown>): { show?: 'decided' } => ({
+    show: oneOf(['decided'] as const, search.show),
+  }),
   component: lazyRouteComponent(() => import('./approvals/approvals-page.tsx'), 'ApprovalsPage'),
 });
 
 const agents = createRoute({
   getParentRoute: () => signedIn,
   path: '/agents',
-  validateSearch: (search: Record<string, unknown>): { agent?: string } =>
-    typeof search.agent === 'string' ? { agent: search.agent } : {},
+  validateSearch: (search: Record<string, unknown>): { agent?: string } => ({
+    agent: typeof search.agent === 'string' ? search.agent : undefined,
+  }),
   component: lazyRouteComponent(() => import('./agents/agents-page.tsx'), 'AgentsPage'),
 });
 

@@ -9,7 +9,7 @@ import { Button } from '../ui/button.tsx';
 import { Id } from '../ui/copy.tsx';
 import { Prose } from '../ui/prose.tsx';
 import { When } from '../ui/time.tsx';
-import { AgentState } from './agents-page.tsx';
+import { AgentState } from './agent-state.tsx';
 
 export function AgentPanel({
   agent,

@@ -1,7 +1,7 @@
 /** The agents, as the chain of command that they form, and what each of them is. */
 import { useQuery } from '@tanstack/react-query';
 import { getRouteApi, Link } from '@tanstack/react-router';
-import { CircleDashed, CirclePause, LoaderCircle, LogOut, type LucideIcon, Users } from 'lucide-react';
+import { Users } from 'lucide-react';
 import type { ReactNode } from 'react';
 import { agentsQuery, teamsQuery } from '../api/queries.ts';
 import type { Agent, Team } from '../api/types.ts';
@@ -12,6 +12,7 @@ import { Empty, ProblemNote, SkeletonRows } from '../ui/feedback.tsx';
 import { PageHead } from '../ui/page.tsx';
 import { useMedia } from '../ui/use-media.ts';
 import { AgentPanel } from './agent-panel.tsx';
+import { AgentState } from './agent-state.tsx';
 
 const route = getRouteApi('/signed-in/agents');
 
@@ -147,23 +148,5 @@ function AgentRow({ row, chosen }: { row: Branch<Agent>; chosen: boolean }): Rea
         </span>
       </Link>
     </li>
-  );
-}
-
-const looks: Record<Agent['state'], { icon: LucideIcon; ink: string; spins?: boolean }> = {
-  idle: { icon: CircleDashed, ink: 'text-ink-3' },
-  busy: { icon: LoaderCircle, ink: 'text-accent', spins: true },
-  draining: { icon: LogOut, ink: 'text-warn' },
-  paused: { icon: CirclePause, ink: 'text-warn' },
-};
-
-export function AgentState({ agent }: { agent: Agent }): ReactNode {
-  const { icon: Icon, ink, spins } = looks[agent.state];
-  return (
-    <span className={cn('flex w-20 shrink-0 items-center gap-1.5 text-xs', ink)}>
-      <Icon className={cn('size-3.5', spins && 'animate-spin [animation-duration:2.4s]')} aria-hidden />
-      {agent.state}
-      {agent.open_runs > 1 && ` · ${agent.open_runs}`}
-    </span>
   );
 }

@@ -33,13 +33,27 @@ export default function Checks({ task, tree }: { task: TaskDetail; tree: TaskSum
           key={check.id}
           check={check}
           of={check.task_id === task.id ? null : (titles.get(check.task_id) ?? null)}
+          title={titleOf(check, tree)}
         />
       ))}
     </ul>
   );
 }
 
-function CheckRow({ check, of }: { check: Check; of: string | null }): ReactNode {
+/** The command; or what kind of check it was, and who made it. */
+function titleOf(check: Check, tree: TaskSummary[]): ReactNode {
+  if (check.kind === 'command')
+    return <code className="break-words font-mono text-ink text-sm">{check.command}</code>;
+  const by = tree.find(each => check.command.includes(each.id));
+  return (
+    <span>
+      {check.kind === 'verification' ? 'Verification' : 'Delivery'}
+      {by && ` by ${by.agent.name}`}
+    </span>
+  );
+}
+
+function CheckRow({ check, of, title }: { check: Check; of: string | null; title: ReactNode }): ReactNode {
   const [open, setOpen] = useState(!check.passed);
   const Icon = check.passed ? CircleCheck : CircleX;
   return (
@@ -56,9 +70,7 @@ function CheckRow({ check, of }: { check: Check; of: string | null }): ReactNode
           aria-label={check.passed ? 'passed' : 'failed'}
           className={cn('size-4 shrink-0', check.passed ? 'text-ok' : 'text-bad')}
         />
-        <code className="min-w-0 flex-1 break-words font-mono text-ink text-sm">
-          {check.command || words(check.kind)}
-        </code>
+        <span className="min-w-0 flex-1">{title}</span>
         <span className="tnum flex flex-wrap gap-x-2.5 text-ink-3 text-xs max-sm:w-full max-sm:pl-8">
           <span className={cn(!check.passed && 'font-medium text-bad')}>
             {check.exit_code === null ? words(check.outcome) : `exit ${check.exit_code}`}
@@ -72,7 +84,7 @@ function CheckRow({ check, of }: { check: Check; of: string | null }): ReactNode
       {open && (
         <div className="ml-8 animate-fade-in pb-2">
           <p className="flex min-h-6 items-center gap-2 text-ink-3 text-xs">
-            {words(check.kind)}
+            {check.kind === 'command' ? 'command' : check.command}
             {of && <span className="truncate">of “{of}”</span>}
             <CopyButton text={check.output} name="Copy the output" className="ml-auto" />
           </p>

@@ -5,7 +5,7 @@ import type { TaskDetail } from '../api/types.ts';
 import { shortCommit, words } from '../format.ts';
 import { isOpen, StateIcon, stateLabel } from '../tasks/state.tsx';
 import { cn } from '../ui/cn.ts';
-import { Id } from '../ui/copy.tsx';
+import { Command, Id } from '../ui/copy.tsx';
 import { Prose } from '../ui/prose.tsx';
 
 export function Outcome({ task }: { task: TaskDetail }): ReactNode {
@@ -38,6 +38,11 @@ export function Outcome({ task }: { task: TaskDetail }): ReactNode {
           </span>
         )}
       </div>
+      {task.delivered_branch && task.repository?.kind === 'path' && (
+        <p className="mt-2 flex flex-wrap items-center gap-2 text-ink-2 text-sm">
+          The branch is in your repository: <Command text={`git merge ${task.delivered_branch}`} />
+        </p>
+      )}
       {task.state_reason && (
         <p className={cn('mt-1.5 break-words', good || open ? 'text-ink-2' : 'text-bad')}>
           {task.state_reason}

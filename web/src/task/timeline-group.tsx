@@ -1,14 +1,14 @@
 /** What one agent did in a row, in its colour: words, tool calls, notices. */
 import { Link } from '@tanstack/react-router';
-import { CircleAlert, Info } from 'lucide-react';
-import { memo, type ReactNode } from 'react';
+import { ChevronRight, CircleAlert, Info } from 'lucide-react';
+import { memo, type ReactNode, useState } from 'react';
 import type { Step, TaskSummary } from '../api/types.ts';
 import { absolute, count, duration, money, offset, plural } from '../format.ts';
-import { type Group, type Row, sumTurns } from '../journal.ts';
+import { type Group, type Row, sumTurns, textOf } from '../journal.ts';
 import { Avatar, laneClass } from '../ui/avatar.tsx';
 import { cn } from '../ui/cn.ts';
 import { Prose } from '../ui/prose.tsx';
-import { PendingRow, ToolRow } from './tool-row.tsx';
+import { PendingRow, ToolRow, toolLine } from './tool-row.tsx';
 
 export function TimelineGroup({
   group,
@@ -99,20 +99,47 @@ function Meter({ turns }: { turns: Step[] }): ReactNode {
   return (
     <span
       className="tnum ml-auto shrink-0 text-ink-3 text-xs max-sm:hidden"
-      title={`${duration(ms)} of model time, ${[...new Set(turns.map(turn => turn.name))].join(', ')}`}
+      title={`${duration(ms)} of model time, ${[...new Set(turns.map(turn => textOf(turn.data, 'model') || turn.name))].join(', ')}`}
     >
       {facts.join(' · ')}
     </span>
   );
 }
 
+/** What the system told the agent: the brief at first, later messages, reports of checks, corrections. */
 function Notice({ step, text }: { step: Step; text: string }): ReactNode {
+  const [open, setOpen] = useState(false);
   const bad = step.outcome !== 'ok';
   const Icon = bad ? CircleAlert : Info;
+  const [first = ''] = text.split('\n');
+  const long = text.length > 240 || text.split('\n').length > 3;
+  if (!long) {
+    return (
+      <div className={cn('flex gap-2 rounded-md px-2.5 py-1.5 text-sm', bad ? 'bg-bad-soft' : 'bg-sunken')}>
+        <Icon className={cn('mt-0.5 size-4 shrink-0', bad ? 'text-bad' : 'text-ink-3')} aria-hidden />
+        <Prose text={text} className="text-ink-2" />
+      </div>
+    );
+  }
   return (
-    <div className={cn('flex gap-2 rounded-md px-2.5 py-1.5 text-sm', bad ? 'bg-bad-soft' : 'bg-sunken')}>
-      <Icon className={cn('mt-0.5 size-4 shrink-0', bad ? 'text-bad' : 'text-ink-3')} aria-hidden />
-      <Prose text={text || step.name} className="text-ink-2" />
+    <div>
+      <button
+        type="button"
+        aria-expanded={open}
+        onClick={() => setOpen(!open)}
+        className={cn(toolLine, 'hover:bg-hover')}
+      >
+        <ChevronRight className={cn('text-ink-3 transition-transform', open && 'rotate-90')} aria-hidden />
+        <Icon className={bad ? 'text-bad' : 'text-ink-3'} aria-hidden />
+        <span className="min-w-0 flex-1 truncate text-ink-2">
+          {step.seq === 0 ? 'Received the brief' : first.replace(/^#+ /, '')}
+        </span>
+      </button>
+      {open && (
+        <div className="mt-0.5 mb-2 ml-6 animate-fade-in border-line border-l-2 pl-3 text-sm">
+          <Prose text={text} className="text-ink-2" />
+        </div>
+      )}
     </div>
   );
 }

@@ -42,7 +42,8 @@ const icons: Record<string, LucideIcon> = {
   submit_result: PackageCheck,
 };
 
-const line =
+/** How every row of the timeline looks that opens. */
+export const toolLine =
   '-mx-1.5 flex min-h-7 w-[calc(100%+0.75rem)] min-w-0 items-center gap-2 rounded-md px-1.5 py-0.5 text-left text-sm [&>svg]:size-3.5 [&>svg]:shrink-0';
 
 export function ToolRow({ step }: { step: Step }): ReactNode {
@@ -59,7 +60,7 @@ export function ToolRow({ step }: { step: Step }): ReactNode {
         type="button"
         aria-expanded={open}
         onClick={() => setOpen(!open)}
-        className={cn(line, 'hover:bg-hover')}
+        className={cn(toolLine, 'hover:bg-hover')}
       >
         <ChevronRight className={cn('text-ink-3 transition-transform', open && 'rotate-90')} aria-hidden />
         <Icon className={bad ? 'text-bad' : 'text-ink-3'} aria-hidden />
@@ -85,7 +86,7 @@ export function ToolRow({ step }: { step: Step }): ReactNode {
 
 export function PendingRow({ call, since }: { call: ToolCall; since: string }): ReactNode {
   return (
-    <div className={line}>
+    <div className={toolLine}>
       <span className="w-3.5" />
       <LoaderCircle className="animate-spin text-accent [animation-duration:2.4s]" aria-hidden />
       <Name>{call.name}</Name>

@@ -27,10 +27,17 @@ export function useFollow(
   }, [active]);
 
   useEffect(() => {
-    if (!following) return;
-    setSeen(size);
-    if (active) toEnd();
-  }, [active, following, size]);
+    if (following) setSeen(size);
+  }, [following, size]);
+
+  // Whatever makes the page longer: new steps, another state, rows that were opened.
+  useEffect(() => {
+    if (!active || !following) return;
+    toEnd();
+    const observer = new ResizeObserver(toEnd);
+    observer.observe(document.body);
+    return () => observer.disconnect();
+  }, [active, following]);
 
   return { following, unseen: size - seen, jump: () => setFollowing(true) };
 }
