@@ -90,11 +90,12 @@ export async function insertChecks(
   task: Pick<Row<'tasks'>, 'id' | 'organization_id' | 'round'>,
   checks: readonly NewCheck[],
 ): Promise<void> {
-  for (const check of checks) {
+  // One millisecond apart, so that their ids keep the order they ran in.
+  for (const [i, check] of checks.entries()) {
     await tx
       .insertInto('checks')
       .values({
-        id: newId('chk', now.getTime()),
+        id: newId('chk', now.getTime() + i),
         organization_id: task.organization_id,
         task_id: task.id,
         round: task.round,
