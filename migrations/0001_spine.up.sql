@@ -182,12 +182,18 @@ create index runs_by_task on runs (task_id, id);
 create index runs_leased on runs (worker_id, lease_until) where state = 'running';
 create index runs_unfinished on runs (state) where state in ('queued', 'waiting', 'lost');
 
--- The journal: the transcript of a run is its steps in order. Rows are only ever inserted.
+-- Orders steps and events among each other. xid makes the order safe to follow: a reader takes only rows below the
+-- oldest transaction that is still open.
+create sequence fact_seq;
+
+-- The journal: the transcript of a run is its steps in order. A step is also the event and the audit record of the
+-- model or tool call that it tells of: one fact, one row (see the views facts and audit_trail). Only ever inserted.
 create table steps (
   run_id text not null references runs,
   seq integer not null,
   organization_id text not null,
   task_id text not null,
+  root_task_id text not null,
   kind text not null check (kind in ('notice', 'model', 'tool')),
   name text not null,
   call_id text,
@@ -195,11 +201,16 @@ create table steps (
   data jsonb not null,
   idempotency_key text not null,
   fencing_token bigint not null,
+  actor text not null,
+  request_id text not null,
   started_at timestamptz not null,
   ended_at timestamptz not null,
+  xid xid8 not null default pg_current_xact_id(),
+  fact_seq bigint not null default nextval('fact_seq'),
   primary key (run_id, seq)
 );
 create index steps_by_task on steps (task_id, started_at);
+create index steps_as_facts on steps (xid, fact_seq);
 
 -- Committed before an outside effect that cannot simply be repeated; settled with the step that holds its result.
 create table intents (
@@ -328,14 +339,14 @@ create table reservations (
 create index reservations_open on reservations (run_id) where state = 'open';
 
 create table usage_records (
-  id text primary key,
+  idempotency_key text primary key,
   organization_id text not null,
   project_id text not null,
   task_id text not null,
   root_task_id text not null,
   run_id text not null,
   agent_id text not null,
-  idempotency_key text not null unique,
+  reservation_key text,
   provider text not null,
   model text not null,
   input_tokens bigint not null,
@@ -349,12 +360,11 @@ create table usage_records (
   created_at timestamptz not null
 );
 create index usage_by_root on usage_records (root_task_id);
-create index usage_by_task on usage_records (task_id);
+create index usage_by_reservation on usage_records (reservation_key) where reservation_key is not null;
 
--- xid makes the order safe to follow: a reader takes only rows below the oldest transaction still open.
 create table events (
   xid xid8 not null default pg_current_xact_id(),
-  seq bigint generated always as identity,
+  seq bigint not null default nextval('fact_seq'),
   organization_id text not null,
   type text not null,
   task_id text,
@@ -366,7 +376,6 @@ create table events (
   created_at timestamptz not null,
   primary key (xid, seq)
 );
-create index events_by_root on events (root_task_id, xid, seq) where root_task_id is not null;
 
 create table audit_records (
   id bigint generated always as identity primary key,
@@ -414,27 +423,50 @@ create table dead_letters (
 );
 create index dead_letters_list on dead_letters (organization_id, id desc);
 
--- Holds up to `wanted` on every named budget, or as much as the tightest still has, but never less than
--- `minimum`: then nothing is held and null comes back. Budgets are locked in the order of their ids, so two
--- callers cannot deadlock. A reservation under a known key is returned as it is: reserving twice is reserving once.
+-- What happened, for live views and reactions: events, and steps as `step.finished` with a few words of what they hold.
+create view facts as
+  select xid, seq, organization_id, type, task_id, root_task_id, run_id, actor, request_id, data, created_at from events
+  union all
+  select xid, fact_seq, organization_id, 'step.finished', task_id, root_task_id, run_id, actor, request_id,
+    jsonb_strip_nulls(jsonb_build_object('seq', seq, 'kind', kind, 'name', name, 'outcome', outcome, 'cost_micros', data -> 'cost_micros',
+      'text', left(case kind when 'notice' then data ->> 'text'
+        when 'model' then jsonb_path_query_first(data, '$.content[*] ? (@.type == "text").text') #>> '{}' end, 200),
+      'tools', case kind when 'model' then jsonb_path_query_array(data, '$.content[*] ? (@.type == "tool_call").name') end,
+      'result', left(case kind when 'tool' then data ->> 'content' end, 160))), ended_at
+  from steps;
+
+-- Who did what to what: the audit records, and every model and tool call from its step.
+create view audit_trail as
+  select organization_id, actor, action, target, outcome, data, request_id, created_at from audit_records
+  union all
+  select organization_id, actor, kind || '.call', name, case outcome when 'ok' then 'ok' when 'refused' then 'refused' else 'failed' end,
+    jsonb_build_object('run_id', run_id, 'seq', seq), request_id, ended_at
+  from steps where kind <> 'notice';
+
+-- Holds money on every named budget: `chunk` where it is less than a tenth of what the tightest has left (several
+-- calls then need one reservation), otherwise `wanted`, or as much as is left, but never less than `minimum`: then
+-- nothing is held and null comes back. Budgets are locked in the order of their ids, so two callers cannot deadlock.
+-- A reservation under a known key is returned as it is: reserving twice is reserving once.
 create function budget_reserve(
-  p_key text, p_organization text, p_run text, p_task text, p_budgets text[], p_wanted bigint, p_minimum bigint, p_now timestamptz
+  p_key text, p_organization text, p_run text, p_task text, p_budgets text[],
+  p_chunk bigint, p_wanted bigint, p_minimum bigint, p_now timestamptz
 ) returns bigint language plpgsql as $$
 declare
-  held bigint;
   room bigint;
+  held bigint;
 begin
   select amount_micros into held from reservations where idempotency_key = p_key and state = 'open';
   if found then return held; end if;
-  select least(p_wanted, coalesce(min(limit_micros - spent_micros - reserved_micros), p_wanted)) into room
+  select min(limit_micros - spent_micros - reserved_micros) into room
     from (select * from budgets where id = any (p_budgets) order by id for update) locked;
-  if room < p_minimum then return null; end if;
-  update budgets set reserved_micros = reserved_micros + room where id = any (p_budgets);
+  held := case when room is null or p_chunk <= room / 10 then p_chunk else least(p_wanted, room) end;
+  if held < p_minimum then return null; end if;
+  update budgets set reserved_micros = reserved_micros + held where id = any (p_budgets);
   insert into reservations (idempotency_key, organization_id, run_id, task_id, budget_ids, amount_micros, state, created_at)
-    values (p_key, p_organization, p_run, p_task, p_budgets, room, 'open', p_now)
+    values (p_key, p_organization, p_run, p_task, p_budgets, held, 'open', p_now)
     on conflict (idempotency_key) do update
       set amount_micros = excluded.amount_micros, budget_ids = excluded.budget_ids, state = 'open', closed_at = null;
-  return room;
+  return held;
 end $$;
 
 -- Closes a reservation, exactly once: releases what was held and books what was spent (0 releases).
@@ -452,3 +484,9 @@ begin
   end if;
   return true;
 end $$;
+
+-- Closes a reservation with what the usage records under it say. They are written with the step of their call, so
+-- this is exact whenever it happens, also after a crash.
+create function budget_close(p_key text, p_now timestamptz) returns boolean language sql as $$
+  select budget_settle(p_key, (select coalesce(sum(cost_micros), 0)::bigint from usage_records where reservation_key = p_key), p_now);
+$$;

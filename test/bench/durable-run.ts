@@ -147,7 +147,7 @@ export async function openTasks(guildhall: TestApp, count: number): Promise<void
         baseCommit: null,
         maxTurns: 20,
         deadlineAt: new Date(Date.now() + 3_600_000),
-        budgetMicros: 1_000_000,
+        budgetMicros: 100_000_000,
         dependsOn: [],
       }),
     );

@@ -28,7 +28,10 @@ export function programmedModel(
     requests,
     close: async () => {},
     call: async (request, options) => {
-      requests.push({ request: { ...request, messages: [...request.messages] }, key: options.idempotency_key });
+      requests.push({
+        request: { ...request, messages: [...request.messages] },
+        key: options.idempotency_key,
+      });
       const turn = request.messages.filter(m => m.role === 'assistant').length;
       const made = await answer(request, turn);
       if ('ok' in made) return made;

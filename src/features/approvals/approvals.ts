@@ -197,8 +197,14 @@ export async function cancelApprovals(tx: Tx, actor: Actor, now: Date, runId: st
     .execute();
 }
 
-export function listApprovals(db: Reader, actor: Actor, state?: Approval['state']): Promise<Approval[]> {
+/** Newest first, at most `limit`, older than the approval `before`. */
+export function listApprovals(
+  db: Reader,
+  actor: Actor,
+  filter: { state?: Approval['state']; before?: string; limit: number },
+): Promise<Approval[]> {
   let query = db.selectFrom('approvals').selectAll().where('organization_id', '=', actor.organizationId);
-  if (state) query = query.where('state', '=', state);
-  return query.orderBy('id', 'desc').limit(200).execute();
+  if (filter.state) query = query.where('state', '=', filter.state);
+  if (filter.before) query = query.where('id', '<', filter.before);
+  return query.orderBy('id', 'desc').limit(filter.limit).execute();
 }

@@ -4,7 +4,14 @@ import { idPattern } from '../../base/ids.ts';
 import { Problem } from '../../base/problem.ts';
 import type { Clock } from '../../base/time.ts';
 import type { Db } from '../../platform/db/db.ts';
-import { problemResponses, time, timeOrNull } from '../../platform/http/schemas.ts';
+import {
+  cursorQuery,
+  pageOf,
+  problemResponses,
+  time,
+  timeOrNull,
+  toPage,
+} from '../../platform/http/schemas.ts';
 import type { Server } from '../../platform/http/server.ts';
 import { write } from '../../platform/http/write.ts';
 import { actorOf } from '../identity/access.ts';
@@ -58,15 +65,19 @@ export function approvalRoutes(server: Server, deps: { db: Db; clock: Clock }): 
       schema: {
         tags: ['approvals'],
         summary: 'Approvals, newest first; by default the pending ones',
-        querystring: z.strictObject({ state: state.or(z.literal('all')).default('pending') }),
-        response: { 200: z.object({ items: z.array(approvalView) }), ...problemResponses },
+        querystring: cursorQuery.extend({ state: state.or(z.literal('all')).default('pending') }),
+        response: { 200: pageOf(approvalView), ...problemResponses },
       },
     },
     async request => {
-      const wanted = request.query.state;
-      return {
-        items: (await listApprovals(db, actorOf(request), wanted === 'all' ? undefined : wanted)).map(show),
-      };
+      const { state: wanted, cursor, limit } = request.query;
+      const rows = await listApprovals(db, actorOf(request), {
+        state: wanted === 'all' ? undefined : wanted,
+        before: cursor,
+        limit: limit + 1,
+      });
+      const page = toPage(rows, limit);
+      return { ...page, items: page.items.map(show) };
     },
   );
 

@@ -21,6 +21,8 @@ export interface Hold {
   budgetIds: string[];
   /** Micro-dollars that the call may cost at most. */
   wantedMicros: number;
+  /** Micro-dollars for it and the calls after it, taken where the budgets have plenty left. Default: only the call. */
+  chunkMicros?: number;
   /** Below this the call makes no sense: nothing is held then. */
   minimumMicros: number;
 }
@@ -30,7 +32,7 @@ export async function reserve(tx: Reader, actor: Actor, now: Date, hold: Hold): 
   const { rows } = await sql<{
     held: number | null;
   }>`select budget_reserve(${hold.key}, ${actor.organizationId}, ${hold.runId},
-    ${hold.taskId}, ${hold.budgetIds}::text[], ${hold.wantedMicros}, ${hold.minimumMicros}, ${now}) as held`.execute(
+    ${hold.taskId}, ${hold.budgetIds}::text[], ${hold.chunkMicros ?? hold.wantedMicros}, ${hold.wantedMicros}, ${hold.minimumMicros}, ${now}) as held`.execute(
     tx,
   );
   return rows[0]?.held ?? null;
@@ -52,16 +54,13 @@ export async function charge(tx: Tx, budgetIds: string[], spentMicros: number): 
   );
 }
 
-/** Releases what a run still holds: its end, or a call that was never made. */
-export async function releaseAll(tx: Tx, now: Date, runId: string): Promise<void> {
-  const open = await tx
-    .selectFrom('reservations')
-    .select('idempotency_key')
-    .where('run_id', '=', runId)
-    .where('state', '=', 'open')
-    .orderBy('idempotency_key')
-    .execute();
-  for (const { idempotency_key } of open) await settle(tx, now, idempotency_key, 0);
+/** Closes every open reservation of a run with what its usage records say. @returns how many there were. */
+export async function closeReservations(tx: Reader, now: Date, runId: string): Promise<number> {
+  const { rows } = await sql`select budget_close(idempotency_key, ${now}) from
+    (select idempotency_key from reservations where run_id = ${runId} and state = 'open' order by idempotency_key) mine`.execute(
+    tx,
+  );
+  return rows.length;
 }
 
 /** As a query: the budgets over a task: its own, those of all its ancestors, its project, its organization. Ids in order. */
@@ -136,12 +135,26 @@ export async function wakeBudgetWaiters(tx: Tx, actor: Actor): Promise<void> {
   for (const run of waiting) await enqueue(tx, 'run.advance', { run_id: run.id });
 }
 
-export function listBudgets(db: Reader, actor: Actor): Promise<Row<'budgets'>[]> {
-  return db
-    .selectFrom('budgets')
-    .selectAll()
-    .where('organization_id', '=', actor.organizationId)
-    .orderBy('id')
-    .limit(1_000)
-    .execute();
+/** Wakes the runs whose next call would fit by now, since others have released what they held. @returns how many. */
+export async function wakeFittingRuns(tx: Tx, limit: number): Promise<number> {
+  const { rows } = await sql<{ id: string }>`
+    select r.id from runs r where r.state = 'waiting' and r.waiting_on ->> 'kind' = 'budget'
+      and not exists (
+        select 1 from budgets b where b.id in (select jsonb_array_elements_text(r.waiting_on -> 'budget_ids'))
+          and b.limit_micros - b.spent_micros - b.reserved_micros < (r.waiting_on ->> 'minimum_micros')::bigint)
+      and r.waiting_on ->> 'minimum_micros' is not null
+    order by r.id limit ${limit}`.execute(tx);
+  for (const run of rows) await enqueue(tx, 'run.advance', { run_id: run.id });
+  return rows.length;
+}
+
+/** Newest first, at most `limit`, older than the budget `before`. */
+export function listBudgets(
+  db: Reader,
+  actor: Actor,
+  page: { before?: string; limit: number },
+): Promise<Row<'budgets'>[]> {
+  let query = db.selectFrom('budgets').selectAll().where('organization_id', '=', actor.organizationId);
+  if (page.before) query = query.where('id', '<', page.before);
+  return query.orderBy('id', 'desc').limit(page.limit).execute();
 }

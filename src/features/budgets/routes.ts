@@ -4,7 +4,7 @@ import { Problem } from '../../base/problem.ts';
 import type { Clock } from '../../base/time.ts';
 import type { Db, Tx } from '../../platform/db/db.ts';
 import type { Row } from '../../platform/db/schema.ts';
-import { problemResponses, time } from '../../platform/http/schemas.ts';
+import { cursorQuery, pageOf, problemResponses, time, toPage } from '../../platform/http/schemas.ts';
 import type { Server } from '../../platform/http/server.ts';
 import { write } from '../../platform/http/write.ts';
 import { type Actor, appendAudit } from '../../platform/journal/facts.ts';
@@ -53,11 +53,19 @@ export function budgetRoutes(server: Server, deps: { db: Db; clock: Clock }): vo
     {
       schema: {
         tags: ['money'],
-        summary: 'List budgets',
-        response: { 200: z.object({ items: z.array(budgetView) }), ...problemResponses },
+        summary: 'List budgets, newest first',
+        querystring: cursorQuery,
+        response: { 200: pageOf(budgetView), ...problemResponses },
       },
     },
-    async request => ({ items: (await listBudgets(db, actorOf(request))).map(show) }),
+    async request => {
+      const { cursor, limit } = request.query;
+      const page = toPage(
+        await listBudgets(db, actorOf(request), { before: cursor, limit: limit + 1 }),
+        limit,
+      );
+      return { ...page, items: page.items.map(show) };
+    },
   );
 
   server.put(

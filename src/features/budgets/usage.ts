@@ -1,6 +1,5 @@
 /** Usage records: immutable lines of what a model call consumed and cost. A key is booked once. */
 import { sql } from 'kysely';
-import { newId } from '../../base/ids.ts';
 import type { Reader, Tx } from '../../platform/db/db.ts';
 import type { Row } from '../../platform/db/schema.ts';
 import { costOf, type Price, type TokenCounts } from './prices.ts';
@@ -23,7 +22,6 @@ export async function bookUsage(tx: Tx, now: Date, line: UsageLine): Promise<num
   await tx
     .insertInto('usage_records')
     .values({
-      id: newId('use'),
       organization_id: line.task.organization_id,
       project_id: line.task.project_id,
       task_id: line.task.id,
@@ -31,6 +29,7 @@ export async function bookUsage(tx: Tx, now: Date, line: UsageLine): Promise<num
       run_id: line.runId,
       agent_id: line.agentId,
       idempotency_key: line.key,
+      reservation_key: null,
       provider: line.provider,
       model: line.model,
       ...line.tokens,
@@ -52,7 +51,7 @@ export interface UsageSum {
   unpriced_calls: number;
 }
 
-/** What a task, or with `tree` the whole tree below a root task, has used. */
+/** What a task alone, or the whole tree below a root task, has used. */
 export async function sumUsage(
   db: Reader,
   by: { taskId: string } | { rootTaskId: string } | { organizationId: string },
@@ -68,7 +67,10 @@ export async function sumUsage(
       coalesce(sum(cached_write_tokens), 0) as cached_write_tokens, coalesce(sum(output_tokens), 0) as output_tokens,
       coalesce(sum(reasoning_tokens), 0) as reasoning_tokens, coalesce(sum(cost_micros), 0) as cost_micros,
       count(*) filter (where cost_micros is null) as unpriced_calls
-    from usage_records where ${sql.ref(column as string)} = ${id}`.execute(db);
+    from usage_records where ${sql.ref(column as string)} = ${id}
+      ${'taskId' in by ? sql`and root_task_id = (select root_task_id from tasks where id = ${id})` : sql``}`.execute(
+    db,
+  );
   const r = rows[0] as Record<string, number>;
   const n = (name: string): number => Number(r[name] ?? 0);
   const tokens = {

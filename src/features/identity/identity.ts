@@ -262,14 +262,15 @@ export async function createApiKey(
   return { id, key };
 }
 
-export function listApiKeys(db: Reader, actor: Actor): Promise<Row<'api_keys'>[]> {
-  return db
-    .selectFrom('api_keys')
-    .selectAll()
-    .where('organization_id', '=', actor.organizationId)
-    .orderBy('id', 'desc')
-    .limit(500)
-    .execute();
+/** Newest first, at most `limit`, older than the key `before`. */
+export function listApiKeys(
+  db: Reader,
+  actor: Actor,
+  page: { before?: string; limit: number },
+): Promise<Row<'api_keys'>[]> {
+  let query = db.selectFrom('api_keys').selectAll().where('organization_id', '=', actor.organizationId);
+  if (page.before) query = query.where('id', '<', page.before);
+  return query.orderBy('id', 'desc').limit(page.limit).execute();
 }
 
 /** @throws Problem `api_key_missing`. */

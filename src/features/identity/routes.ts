@@ -4,7 +4,14 @@ import { idPattern } from '../../base/ids.ts';
 import type { Clock } from '../../base/time.ts';
 import { type Db, transact } from '../../platform/db/db.ts';
 import type { Row } from '../../platform/db/schema.ts';
-import { problemResponses, time, timeOrNull } from '../../platform/http/schemas.ts';
+import {
+  cursorQuery,
+  pageOf,
+  problemResponses,
+  time,
+  timeOrNull,
+  toPage,
+} from '../../platform/http/schemas.ts';
 import type { Server } from '../../platform/http/server.ts';
 import { write } from '../../platform/http/write.ts';
 import { actorOf, principalOf, sessionCookie } from './access.ts';
@@ -149,11 +156,19 @@ export function identityRoutes(server: Server, deps: { db: Db; clock: Clock; htt
       config: { scope: 'admin' },
       schema: {
         tags: ['identity'],
-        summary: 'List API keys',
-        response: { 200: z.object({ items: z.array(apiKey) }), ...problemResponses },
+        summary: 'List API keys, newest first',
+        querystring: cursorQuery,
+        response: { 200: pageOf(apiKey), ...problemResponses },
       },
     },
-    async request => ({ items: (await listApiKeys(db, actorOf(request))).map(showKey) }),
+    async request => {
+      const { cursor, limit } = request.query;
+      const page = toPage(
+        await listApiKeys(db, actorOf(request), { before: cursor, limit: limit + 1 }),
+        limit,
+      );
+      return { ...page, items: page.items.map(showKey) };
+    },
   );
 
   server.post(

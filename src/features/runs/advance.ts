@@ -5,9 +5,10 @@
 import { sql } from 'kysely';
 import { backoffMs } from '../../base/backoff.ts';
 import { messageOf, Problem, toProblem } from '../../base/problem.ts';
-import { transact } from '../../platform/db/db.ts';
+import { type Db, transact } from '../../platform/db/db.ts';
 import { enqueue } from '../../platform/queue/queue.ts';
 import { getAgentVersion, type Roster, readRoster } from '../agents/agents.ts';
+import { closeReservations } from '../budgets/budgets.ts';
 import { findPrice } from '../budgets/prices.ts';
 import { resolveModel } from '../models/catalog.ts';
 import { isEnded } from '../tasks/task-states.ts';
@@ -79,7 +80,7 @@ async function openActivity(
       getAgentVersion(db, actor, run.agent_id, run.agent_version),
     ),
     prices.get(`${model.provider}/${model.model}`, () => findPrice(db, model.provider, model.model, now)),
-    run.step_count === 0 ? [] : (readSteps(db, lease.runId) as Promise<Step[]>),
+    run.step_count === 0 ? [] : resumeJournal(db, lease, now),
     readSurroundings(db, now.getTime(), task),
   ]);
   const { id, root_task_id, source, base_commit } = task;
@@ -100,6 +101,12 @@ async function openActivity(
     surroundings,
     sandbox: null,
   };
+}
+
+/** The steps so far. Money that a former holder of the run left reserved is settled first. */
+async function resumeJournal(db: Db, lease: Lease, now: Date): Promise<Step[]> {
+  await closeReservations(db, now, lease.runId);
+  return readSteps(db, lease.runId);
 }
 
 async function resolveOrFail(deps: RunDeps, lease: Lease, name: string) {

@@ -69,8 +69,8 @@ export interface Activity {
   steps: Step[];
   transcript: Transcript;
   turnCount: number;
-  /** What a step reserved for the model call after it: under which key, and how many micro-dollars. */
-  held: { key: string; micros: number } | null;
+  /** What model calls of this stretch are paid from: a reservation, its budgets, and the micro-dollars left of it. */
+  held: { key: string; budgetIds: string[]; left: number } | null;
   /** What other people may change while the run goes on; looked at again after a second. */
   surroundings: Surroundings;
   /** Opened when the first tool needs it. */

@@ -10,7 +10,7 @@ import { type Tx, transact } from '../../platform/db/db.ts';
 import { appendEvent } from '../../platform/journal/facts.ts';
 import { type Agent, listAgents } from '../agents/agents.ts';
 import { findApproval, requestApproval } from '../approvals/approvals.ts';
-import { releaseAll } from '../budgets/budgets.ts';
+import { closeReservations } from '../budgets/budgets.ts';
 import { collectCommit, findCommit, readHead } from '../sandboxes/workspaces.ts';
 import { isEnded } from '../tasks/task-states.ts';
 import { createTask, endTask, getTask, type Task } from '../tasks/tasks.ts';
@@ -310,7 +310,7 @@ async function decideAssignment(
         return;
       }
       await appendEvent(tx, lease.actor, now, 'task.rejected', subjectOf(lease), { reason: args.reason });
-      await releaseAll(tx, now, lease.runId);
+      await closeReservations(tx, now, lease.runId);
       await endTask(tx, lease.actor, now, task, 'failed', {
         decision: 'rejected',
         reason: `Rejected by ${activity.agent.name}: ${args.reason}`,

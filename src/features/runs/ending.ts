@@ -2,7 +2,7 @@
 import { newId } from '../../base/ids.ts';
 import type { Tx } from '../../platform/db/db.ts';
 import { appendEvent } from '../../platform/journal/facts.ts';
-import { releaseAll } from '../budgets/budgets.ts';
+import { closeReservations } from '../budgets/budgets.ts';
 import { isEnded } from '../tasks/task-states.ts';
 import { endTask, getTask, type Task } from '../tasks/tasks.ts';
 import { type Lease, subjectOf } from './lease.ts';
@@ -16,7 +16,7 @@ export interface Failure {
 
 /** Ends the run and its task. The caller holds the lease. */
 export async function fail(tx: Tx, lease: Lease, now: Date, task: Task, failure: Failure): Promise<void> {
-  await releaseAll(tx, now, lease.runId);
+  await closeReservations(tx, now, lease.runId);
   const current = await getTask(tx, lease.actor, task.id);
   if (isEnded(current.state)) return;
   if (failure.state === 'dead_letter') {

@@ -1,19 +1,17 @@
 /**
  * The journal. A step is committed by one statement, hence in one transaction and one round trip: the fencing
- * check, the step, its usage record, the settlement of its reservation, its event, its audit record, and, when the
- * next thing is a model call, the reservation for that call. If the token is stale or the step is already there,
- * nothing of it happens.
+ * check, the step (which is also the event and the audit record of its call), its usage record, and, when money for
+ * the next model call is wanted, the reservation for it. If the token is stale or the step is already there, nothing
+ * of it happens. This is the hottest statement there is: its few shapes are built once, and PostgreSQL keeps their
+ * plans.
  */
-import { type RawBuilder, sql } from 'kysely';
-import { newId } from '../../base/ids.ts';
-import type { JsonObject } from '../../base/json.ts';
+import { CompiledQuery, sql } from 'kysely';
 import type { Reader } from '../../platform/db/db.ts';
 import type { Row } from '../../platform/db/schema.ts';
-import { addJob } from '../../platform/queue/queue.ts';
 import type { Hold } from '../budgets/budgets.ts';
 import type { TokenCounts } from '../budgets/prices.ts';
 import { movesInto } from '../tasks/task-states.ts';
-import { type Lease, LeaseLost, subjectOf } from './lease.ts';
+import { type Lease, LeaseLost } from './lease.ts';
 import type { Step } from './transcript.ts';
 
 export interface NewStep extends Step {
@@ -31,12 +29,14 @@ export interface StepUsage {
   costMicros: number | null;
   projectId: string;
   agentId: string;
+  /** Reservation that pays for it; null: no budget is over the task. */
+  reservationKey: string | null;
 }
 
 export interface StepExtras {
   usage?: StepUsage;
-  /** Reservation for the model call that comes next. */
-  hold?: Hold;
+  /** Reservation for the model calls that come next; the one under `closing` is settled with it. */
+  hold?: { hold: Hold; closing: string | null };
   /** The step hands in: the run has succeeded, the task goes to review. */
   handIn?: { decision: string; summary: string; deliveredCommit: string | null };
 }
@@ -45,7 +45,7 @@ export interface StepExtras {
 export const stepKey = (runId: string, seq: number): string => `${runId}:${seq}`;
 
 /**
- * Appends a step. @returns micro-dollars held for the next call, null when it does not fit or none was asked for.
+ * Appends a step. @returns micro-dollars held for the next calls, null when they do not fit or none were asked for.
  * @throws LeaseLost when this worker may not write for the run any more.
  */
 export async function commitStep(
@@ -56,109 +56,120 @@ export async function commitStep(
   extras: StepExtras = {},
 ): Promise<number | null> {
   const { actor } = lease;
-  const subject = subjectOf(lease);
-  const eventData = {
-    seq: step.seq,
-    kind: step.kind,
-    name: step.name,
-    outcome: step.outcome,
-    ...brief(step.data),
-  };
-  const { rows } = await sql<{ written: number; held: number | null }>`
-    with ${extras.handIn ? reviewablePart(lease) : sql``} fenced as (
-      update runs set step_count = step_count + 1, failure_count = 0, turn_count = turn_count + ${step.kind === 'model' ? 1 : 0}
-        ${extras.handIn ? sql`, state = 'succeeded', ended_at = ${now}::timestamptz, worker_id = null, lease_until = null` : sql``}
-      where id = ${lease.runId} and fencing_token = ${lease.fencingToken} and state = 'running' and step_count = ${step.seq}
-        ${extras.handIn ? sql`and exists (select 1 from reviewable)` : sql``} returning id),
-    step as (
-      insert into steps (run_id, seq, organization_id, task_id, kind, name, call_id, outcome, data, idempotency_key, fencing_token, started_at, ended_at)
-      select id, ${step.seq}::integer, ${actor.organizationId}, ${lease.taskId}, ${step.kind}, ${step.name}, ${step.call_id}, ${step.outcome},
-        ${JSON.stringify(step.data)}::jsonb, ${step.idempotencyKey}, ${lease.fencingToken}::bigint, ${step.startedAt}::timestamptz, ${now}::timestamptz from fenced returning seq),
-    event as (
-      insert into events (organization_id, type, task_id, root_task_id, run_id, actor, request_id, data, created_at)
-      select ${actor.organizationId}, 'step.finished', ${lease.taskId}, ${subject.root_task_id ?? null}, id, ${actor.id}, ${actor.requestId},
-        ${JSON.stringify(eventData)}::jsonb, ${now}::timestamptz from fenced)
-    ${step.kind === 'notice' ? sql`` : auditPart(lease, now, step)}
-    ${extras.usage ? usagePart(lease, now, step, extras.usage) : sql``}
-    ${intentPart(now, step)}
-    ${extras.handIn ? handInPart(lease, now, extras.handIn) : sql``}
+  const values: unknown[] = [
+    lease.runId,
+    lease.fencingToken,
+    step.seq,
+    actor.organizationId,
+    lease.taskId,
+    lease.rootTaskId,
+    step.kind,
+    step.name,
+    step.call_id,
+    step.outcome,
+    JSON.stringify(step.data),
+    step.idempotencyKey,
+    actor.id,
+    actor.requestId,
+    step.startedAt,
+    now,
+  ];
+  if (extras.usage) values.push(...usageValues(extras.usage));
+  else if (extras.hold) values.push(...holdValues(extras.hold));
+  else if (extras.handIn) values.push(...handInValues(extras.handIn, lease));
+  const shape = extras.usage ? 'usage' : extras.hold ? 'hold' : extras.handIn ? 'handIn' : 'plain';
+  const { rows } = await db.executeQuery(
+    CompiledQuery.raw(statements[shape], values) as CompiledQuery<Written>,
+  );
+  const row = rows[0];
+  if (row?.written !== 1) throw new LeaseLost(lease);
+  return row.held;
+}
+
+interface Written {
+  written: number;
+  held: number | null;
+}
+
+const fenced = (more: { set?: string; where?: string } = {}): string => `fenced as (
+  update runs set step_count = step_count + 1, failure_count = 0, turn_count = turn_count + case when $7 = 'model' then 1 else 0 end ${more.set ?? ''}
+  where id = $1 and fencing_token = $2::bigint and state = 'running' and step_count = $3::integer ${more.where ?? ''} returning id)`;
+
+const inserted = `step as (
+  insert into steps (run_id, seq, organization_id, task_id, root_task_id, kind, name, call_id, outcome, data, idempotency_key,
+    fencing_token, actor, request_id, started_at, ended_at)
+  select id, $3::integer, $4, $5, $6, $7, $8, $9, $10, $11::jsonb, $12, $2::bigint, $13, $14, $15::timestamptz, $16::timestamptz
+  from fenced returning seq)`;
+
+const statements = {
+  plain: `with ${fenced()}, ${inserted} select count(*) as written, null::bigint as held from step`,
+  usage: `with ${fenced()}, ${inserted}, used as (
+    insert into usage_records (idempotency_key, organization_id, project_id, task_id, root_task_id, run_id, agent_id, reservation_key, provider,
+      model, input_tokens, cached_read_tokens, cached_write_tokens, output_tokens, reasoning_tokens, exact, price_id, cost_micros, created_at)
+    select $12, $4, $17, $5, $6, $1, $18, $19, $20, $21, $22::bigint, $23::bigint, $24::bigint, $25::bigint, $26::bigint, $27::boolean, $28,
+      $29::bigint, $16::timestamptz from fenced)
+    select count(*) as written, null::bigint as held from step`,
+  hold: `with ${fenced()}, ${inserted},
+    closed as materialized (select budget_close($17, $16::timestamptz) as closed from fenced)
     select (select count(*) from step) as written,
-      ${extras.usage ? sql`(select bool_or(closed) from settled)` : sql`true`} as settled,
-      ${extras.handIn ? sql`(select count(*) from released) + (select count(*) from queued)` : sql`0`} as handed_in,
-      ${extras.hold ? holdPart(lease, now, extras) : sql`null`} as held`.execute(db);
-  if (rows[0]?.written !== 1) throw new LeaseLost(lease);
-  return rows[0].held;
-}
+      case when (select count(*) from closed) > 0 then
+        budget_reserve($18, $4, $1, $5, $19::text[], $20::bigint, $21::bigint, $22::bigint, $16::timestamptz) end as held`,
+  handIn: `with reviewable as (
+      select id from tasks where id = $5 and state in (${movesInto('in_review')
+        .map(state => `'${state}'`)
+        .join(', ')}) for update),
+    ${fenced({
+      set: `, state = 'succeeded', ended_at = $16::timestamptz, worker_id = null, lease_until = null, waiting_on = null`,
+      where: 'and exists (select 1 from reviewable)',
+    })}, ${inserted},
+    moved as (
+      update tasks set state = 'in_review', waiting_on = null, state_reason = null, decision = $17, summary = $18, delivered_commit = $19,
+        updated_at = $16::timestamptz, version = version + 1
+      from fenced where tasks.id = $5 returning tasks.id),
+    told as (
+      insert into events (organization_id, type, task_id, root_task_id, run_id, actor, request_id, data, created_at)
+      select $4, type, $5, $6, $1, $13, $14, jsonb_build_object('decision', $17::text), $16::timestamptz
+      from moved cross join (values ('run.succeeded'), ('task.in_review')) as types (type)),
+    closed as materialized (
+      select budget_close(idempotency_key, $16::timestamptz) from reservations where run_id = $1 and state = 'open' and exists (select 1 from fenced)),
+    queued as materialized (
+      select graphile_worker.add_job('task.review', payload := $20::json, job_key := $21, max_attempts := 25) from moved)
+    select (select count(*) from step) as written, null::bigint as held, (select count(*) from closed) + (select count(*) from queued) as done`,
+} as const;
 
-function auditPart(lease: Lease, now: Date, step: NewStep): RawBuilder<unknown> {
-  const outcome = step.outcome === 'ok' ? 'ok' : step.outcome === 'refused' ? 'refused' : 'failed';
-  return sql`, audit as (
-    insert into audit_records (organization_id, actor, action, target, outcome, data, request_id, created_at)
-    select ${lease.actor.organizationId}, ${lease.actor.id}, ${`${step.kind}.call`}, ${step.name}, ${outcome},
-      ${JSON.stringify({ run_id: lease.runId, seq: step.seq })}::jsonb, ${lease.actor.requestId}, ${now}::timestamptz from fenced)`;
-}
-
-function usagePart(lease: Lease, now: Date, step: NewStep, usage: StepUsage): RawBuilder<unknown> {
+function usageValues(usage: StepUsage): unknown[] {
   const t = usage.tokens;
-  return sql`, used as (
-    insert into usage_records (id, organization_id, project_id, task_id, root_task_id, run_id, agent_id, idempotency_key, provider, model,
-      input_tokens, cached_read_tokens, cached_write_tokens, output_tokens, reasoning_tokens, exact, price_id, cost_micros, created_at)
-    select ${newId('use', now.getTime())}, ${lease.actor.organizationId}, ${usage.projectId}, ${lease.taskId}, ${lease.rootTaskId}, id, ${usage.agentId},
-      ${step.idempotencyKey}, ${usage.provider}, ${usage.model}, ${t.input_tokens}::bigint, ${t.cached_read_tokens}::bigint, ${t.cached_write_tokens}::bigint,
-      ${t.output_tokens}::bigint, ${t.reasoning_tokens}::bigint, ${usage.exact}::boolean, ${usage.priceId}, ${usage.costMicros}::bigint, ${now}::timestamptz from fenced),
-  settled as materialized (
-    select budget_settle(${step.idempotencyKey}, ${usage.costMicros ?? 0}::bigint, ${now}::timestamptz) as closed from fenced)`;
+  return [
+    usage.projectId,
+    usage.agentId,
+    usage.reservationKey,
+    usage.provider,
+    usage.model,
+    t.input_tokens,
+    t.cached_read_tokens,
+    t.cached_write_tokens,
+    t.output_tokens,
+    t.reasoning_tokens,
+    usage.exact,
+    usage.priceId,
+    usage.costMicros,
+  ];
 }
 
-/** Locks the task before the run, as everybody does who needs both, and only when it may go to review. */
-function reviewablePart(lease: Lease): RawBuilder<unknown> {
-  return sql`reviewable as (
-    select id from tasks where id = ${lease.taskId} and state in (${sql.join(movesInto('in_review').map(state => sql.lit(state)))}) for update),`;
+function holdValues({ hold, closing }: NonNullable<StepExtras['hold']>): unknown[] {
+  const chunk = hold.chunkMicros ?? hold.wantedMicros;
+  return [closing ?? '', hold.key, hold.budgetIds, chunk, hold.wantedMicros, hold.minimumMicros];
 }
 
-function handInPart(lease: Lease, now: Date, result: NonNullable<StepExtras['handIn']>): RawBuilder<unknown> {
-  const { actor, taskId, rootTaskId, runId } = lease;
-  return sql`, moved as (
-    update tasks set state = 'in_review', waiting_on = null, state_reason = null, decision = ${result.decision}, summary = ${result.summary},
-      delivered_commit = ${result.deliveredCommit}, updated_at = ${now}::timestamptz, version = version + 1
-    from fenced where tasks.id = ${taskId} returning tasks.id),
-  told as (
-    insert into events (organization_id, type, task_id, root_task_id, run_id, actor, request_id, data, created_at)
-    select ${actor.organizationId}, type, moved.id, ${rootTaskId}, ${runId}, ${actor.id}, ${actor.requestId},
-      ${JSON.stringify({ decision: result.decision })}::jsonb, ${now}::timestamptz
-    from moved cross join (values ('run.succeeded'), ('task.in_review')) as types (type)),
-  released as materialized (
-    select budget_settle(idempotency_key, 0, ${now}::timestamptz) from reservations where run_id = ${runId} and state = 'open' and exists (select 1 from fenced)),
-  queued as materialized (select ${addJob('task.review', { task_id: taskId })} from moved)`;
-}
-
-function intentPart(now: Date, step: NewStep): RawBuilder<unknown> {
-  if (step.kind !== 'tool') return sql``;
-  return sql`, intent as (
-    update intents set settled_at = ${now}::timestamptz where idempotency_key = ${step.idempotencyKey} and exists (select 1 from fenced))`;
-}
-
-/** Runs after the settlement: `case` sees to the order, since a reservation may need what was just released. */
-function holdPart(lease: Lease, now: Date, extras: StepExtras): RawBuilder<unknown> {
-  const hold = extras.hold as Hold;
-  const reserve = sql`(select budget_reserve(${hold.key}, ${lease.actor.organizationId}, ${hold.runId}, ${hold.taskId}, ${hold.budgetIds}::text[],
-    ${hold.wantedMicros}::bigint, ${hold.minimumMicros}::bigint, ${now}::timestamptz) from fenced)`;
-  return extras.usage ? sql`case when (select count(*) from settled) > 0 then ${reserve} end` : reserve;
-}
-
-/** Small facts of a step for the event: enough for a live line, not the content. */
-function brief(data: JsonObject): JsonObject {
-  const shown: JsonObject = {};
-  if (typeof data.text === 'string') shown.text = data.text.slice(0, 200);
-  if (typeof data.cost_micros === 'number') shown.cost_micros = data.cost_micros;
-  if (typeof data.content === 'string') shown.result = data.content.slice(0, 160);
-  if (Array.isArray(data.content)) {
-    const parts = data.content as JsonObject[];
-    shown.tools = parts.filter(part => part.type === 'tool_call').map(part => part.name ?? '');
-    const text = parts.find(part => part.type === 'text')?.text;
-    if (typeof text === 'string') shown.text = text.slice(0, 200);
-  }
-  return shown;
+function handInValues(result: NonNullable<StepExtras['handIn']>, lease: Lease): unknown[] {
+  const { decision, summary, deliveredCommit } = result;
+  return [
+    decision,
+    summary,
+    deliveredCommit,
+    JSON.stringify({ task_id: lease.taskId }),
+    `task.review:${lease.taskId}`,
+  ];
 }
 
 /** Commits an intent before an effect whose repetition would matter. Found again after a crash. */

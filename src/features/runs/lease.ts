@@ -7,6 +7,7 @@ import { sql } from 'kysely';
 import type { Db, Tx } from '../../platform/db/db.ts';
 import type { Row, RunWait, TaskWait } from '../../platform/db/schema.ts';
 import { type Actor, appendEvent, type Subject } from '../../platform/journal/facts.ts';
+import { closeReservations } from '../budgets/budgets.ts';
 
 export interface Lease {
   runId: string;
@@ -114,7 +115,7 @@ const taskWaits: Record<RunWait['kind'], (wait: RunWait) => TaskWait> = {
   paused: () => 'time',
 };
 
-/** Lets go of a run that has to wait. Call `requireLease` first and check the condition again under its lock. */
+/** Lets go of a run that has to wait, and of the money held for it. Call `requireLease` first and check the condition again under its lock. */
 export async function suspendRun(
   tx: Tx,
   lease: Lease,
@@ -136,6 +137,7 @@ export async function suspendRun(
     .where('id', '=', lease.runId)
     .where('fencing_token', '=', lease.fencingToken)
     .execute();
+  await closeReservations(tx, now, lease.runId);
   const waitingOn = taskWaits[wait.kind](wait);
   const moved = await tx
     .updateTable('tasks')

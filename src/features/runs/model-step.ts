@@ -9,7 +9,7 @@ import { Problem } from '../../base/problem.ts';
 import { transact } from '../../platform/db/db.ts';
 import { appendEvent } from '../../platform/journal/facts.ts';
 import { enqueue } from '../../platform/queue/queue.ts';
-import { charge, type Hold, reserve, settle } from '../budgets/budgets.ts';
+import { charge, closeReservations, type Hold, reserve } from '../budgets/budgets.ts';
 import { costOf, dearestInputCost, type Price } from '../budgets/prices.ts';
 import { bookUsage } from '../budgets/usage.ts';
 import type { ModelFailed, ModelRequest, ModelSuccess, ModelTool } from '../models/port.ts';
@@ -44,45 +44,49 @@ async function estimate(activity: Activity, addedBytes = 0): Promise<Estimate> {
   return { inputTokens, price: activity.price, budgetIds };
 }
 
+/** Calls that one reservation is made for where the budgets have plenty left. */
+const callsPerReservation = 8;
+
 function holdFor(activity: Activity, seq: number, e: Estimate): Hold {
   const input = e.price ? dearestInputCost(e.price, e.inputTokens) : 0;
   const output = (tokens: number) => (e.price ? Math.ceil((tokens * e.price.output_micros) / 1_000_000) : 0);
   const limit = activity.agent.max_output_tokens;
+  const wanted = input + output(limit);
   return {
     key: stepKey(activity.lease.runId, seq),
     runId: activity.lease.runId,
     taskId: activity.task.id,
     budgetIds: e.budgetIds,
-    wantedMicros: input + output(limit),
+    chunkMicros: wanted * callsPerReservation,
+    wantedMicros: wanted,
     minimumMicros: input + output(Math.min(limit, leastOutputTokens)),
   };
 }
 
-/** The reservation that a step makes for the model call after it. @param addedBytes what the step adds to the prompt. */
+/**
+ * The reservation that a step makes for the model call after it; undefined when what is held already pays for that
+ * call, or no budget is over the task. @param addedBytes what the step adds to the prompt.
+ */
 export async function holdAfter(activity: Activity, addedBytes: number): Promise<Hold | undefined> {
   const e = await estimate(activity, addedBytes);
-  if (e.budgetIds.length > 0 && !e.price) return undefined;
-  return holdFor(activity, nextSeq(activity) + 1, e);
+  if (e.budgetIds.length === 0 || !e.price) return undefined;
+  const hold = holdFor(activity, nextSeq(activity) + 1, e);
+  return pays(activity, hold) ? undefined : hold;
 }
 
 /** @returns `went_on` when the turn is journaled, `stopped` when the run waits or has ended. */
 export async function callModel(activity: Activity): Promise<'went_on' | 'stopped'> {
   const { deps, lease, model } = activity;
   const seq = nextSeq(activity);
-  const key = stepKey(lease.runId, seq);
   const e = await estimate(activity);
-  if (e.budgetIds.length > 0 && !e.price) {
-    const name = `${model.provider}/${model.model}`;
-    return waitForBudget(
-      activity,
-      null,
-      `The model ${name} has no price, so no call can be made under a budget. Add its price, or raise no budget for it.`,
-    );
-  }
   const hold = holdFor(activity, seq, e);
-  const held = await heldFor(activity, hold);
-  if (held === null) return waitForBudget(activity, hold, 'The next model call does not fit the budget.');
-  const request = requestFor(activity, e, held);
+  if (e.budgetIds.length > 0) {
+    const refusal = e.price
+      ? await ensureHeld(activity, hold)
+      : `The model ${model.provider}/${model.model} has no price, so no call can be made under a budget. Add its price first.`;
+    if (refusal) return waitForBudget(activity, hold, refusal);
+  }
+  const request = requestFor(activity, e);
   const startedAt = nowOf(deps);
   deps.log.debug(
     { run_id: lease.runId, seq, model: request.model, request_id: lease.actor.requestId },
@@ -91,30 +95,38 @@ export async function callModel(activity: Activity): Promise<'went_on' | 'stoppe
   const outcome = await model.driver.call(request, {
     signal: activity.signal,
     timeouts: deps.models.timeouts,
-    idempotency_key: key,
+    idempotency_key: stepKey(lease.runId, seq),
     request_id: lease.actor.requestId,
   });
-  if (!outcome.ok) return handleFailure(activity, key, outcome);
+  if (!outcome.ok) return handleFailure(activity, outcome);
   await settleCall(activity, e, seq, startedAt, outcome);
   return 'went_on';
 }
 
-/** The reservation of the step before, when it is for this very call; otherwise a new one. */
-async function heldFor(activity: Activity, hold: Hold): Promise<number | null> {
-  const { deps, lease } = activity;
-  const earlier = activity.held;
-  activity.held = null;
-  if (earlier?.key === hold.key) return earlier.micros;
-  // A notice came in between, and the call has another number now.
-  if (earlier) await settle(deps.db, nowOf(deps), earlier.key, 0);
-  return reserve(deps.db, lease.actor, nowOf(deps), hold);
+/** Whether what is held pays for a call, on all the budgets that are over the task by now. */
+function pays({ held }: Activity, hold: Hold): boolean {
+  return held !== null && held.left >= hold.wantedMicros && held.budgetIds.join() === hold.budgetIds.join();
 }
 
-function requestFor(activity: Activity, e: Estimate, heldMicros: number): ModelRequest {
+/** Sees to it that the call is paid for. @returns why it is not, or null. */
+async function ensureHeld(activity: Activity, hold: Hold): Promise<string | null> {
+  const { deps, lease } = activity;
+  const earlier = activity.held;
+  if (pays(activity, hold)) return null;
+  if (earlier?.key === hold.key) return null; // Made for this very call, by the step before: it holds what there was.
+  activity.held = null;
+  if (earlier) await closeReservations(deps.db, nowOf(deps), lease.runId);
+  const held = await reserve(deps.db, lease.actor, nowOf(deps), hold);
+  if (held === null) return 'The next model call does not fit the budget.';
+  activity.held = { key: hold.key, budgetIds: hold.budgetIds, left: held };
+  return null;
+}
+
+function requestFor(activity: Activity, e: Estimate): ModelRequest {
   const { agent, model, transcript } = activity;
   let maxOutput = agent.max_output_tokens;
-  if (e.price && e.price.output_micros > 0 && e.budgetIds.length > 0) {
-    const left = heldMicros - dearestInputCost(e.price, e.inputTokens);
+  if (e.price && e.price.output_micros > 0 && activity.held) {
+    const left = activity.held.left - dearestInputCost(e.price, e.inputTokens);
     maxOutput = Math.min(maxOutput, Math.floor((left * 1_000_000) / e.price.output_micros));
   }
   const tools: ModelTool[] = toolsFor(activity);
@@ -173,7 +185,9 @@ async function settleCall(
     costMicros: cost,
     projectId: task.project_id,
     agentId: agent.id,
+    reservationKey: activity.held?.key ?? null,
   };
+  if (activity.held) activity.held.left -= cost ?? 0;
   const key = stepKey(lease.runId, seq);
   try {
     await commitStep(deps.db, lease, nowOf(deps), { ...step, idempotencyKey: key, startedAt }, { usage });
@@ -199,28 +213,26 @@ async function bookLate(activity: Activity, e: Estimate, key: string, usage: Ste
   });
 }
 
-async function waitForBudget(
-  activity: Activity,
-  hold: Hold | null,
-  reason: string,
-): Promise<'went_on' | 'stopped'> {
-  const { deps, lease } = activity;
+async function waitForBudget(activity: Activity, hold: Hold, reason: string): Promise<'went_on' | 'stopped'> {
+  const { deps, lease, price } = activity;
   return transact(deps.db, async tx => {
     await requireLease(tx, lease);
     // Asked again under the lock: a budget raised in between would not wake a run that was not waiting yet.
-    const held = hold ? await reserve(tx, lease.actor, nowOf(deps), hold) : null;
+    const held = price ? await reserve(tx, lease.actor, nowOf(deps), hold) : null;
     if (held !== null) {
-      activity.held = hold && { key: hold.key, micros: held };
+      activity.held = { key: hold.key, budgetIds: hold.budgetIds, left: held };
       return 'went_on';
     }
     await appendEvent(tx, lease.actor, nowOf(deps), 'budget.exhausted', subjectOf(lease), { reason });
-    await suspendRun(tx, lease, nowOf(deps), { kind: 'budget' }, reason, null);
+    const minimum = price ? hold.minimumMicros : null;
+    const wait = { kind: 'budget' as const, budget_ids: hold.budgetIds, minimum_micros: minimum };
+    await suspendRun(tx, lease, nowOf(deps), wait, reason, null);
     return 'stopped';
   });
 }
 
 /** A failed call is tried again later by the queue, holding no worker; what does not pass ends as a dead letter. */
-async function handleFailure(activity: Activity, key: string, outcome: ModelFailed): Promise<'stopped'> {
+async function handleFailure(activity: Activity, outcome: ModelFailed): Promise<'stopped'> {
   const { deps, lease } = activity;
   const now = nowOf(deps);
   const { failure } = outcome;
@@ -234,7 +246,6 @@ async function handleFailure(activity: Activity, key: string, outcome: ModelFail
   );
   await transact(deps.db, async tx => {
     await requireLease(tx, lease);
-    await settle(tx, now, key, 0);
     const { failure_count: failures } = await tx
       .updateTable('runs')
       .set(eb => ({ failure_count: eb('failure_count', '+', 1) }))

@@ -8,7 +8,7 @@ import { type Db, type Tx, transact } from '../../platform/db/db.ts';
 import { appendAudit, appendEvent, systemActor } from '../../platform/journal/facts.ts';
 import { enqueue } from '../../platform/queue/queue.ts';
 import { expireApprovals } from '../approvals/approvals.ts';
-import { settle } from '../budgets/budgets.ts';
+import { wakeFittingRuns } from '../budgets/budgets.ts';
 import { openStates } from '../tasks/task-states.ts';
 import { endTask } from '../tasks/tasks.ts';
 import type { Log } from './context.ts';
@@ -35,6 +35,7 @@ export async function sweep(deps: SweepDeps): Promise<Record<string, number>> {
     timed_out: await transact(db, tx => timeOutTasks(tx, now)),
     unaccepted: await transact(db, tx => endUnaccepted(tx, now)),
     approvals: await transact(db, tx => expireApprovals(tx, now)),
+    affordable: await transact(db, tx => wakeFittingRuns(tx, batch)),
     reservations: await transact(db, tx => releaseOrphans(tx, now)),
   };
 }
@@ -156,11 +157,11 @@ async function endUnaccepted(tx: Tx, now: Date): Promise<number> {
 
 /** Money held for calls of runs that have ended: the worker that should have settled them is gone. */
 async function releaseOrphans(tx: Tx, now: Date): Promise<number> {
-  const { rows } = await sql<{ idempotency_key: string }>`
-    select v.idempotency_key from reservations v join runs r on r.id = v.run_id
-    where v.state = 'open' and r.ended_at < ${new Date(now.getTime() - 60 * second)}
-    order by v.idempotency_key limit ${batch} for update of v skip locked`.execute(tx);
-  for (const row of rows) await settle(tx, now, row.idempotency_key, 0);
+  const { rows } = await sql`
+    select budget_close(v.idempotency_key, ${now}) from (
+      select v.idempotency_key from reservations v join runs r on r.id = v.run_id
+      where v.state = 'open' and r.ended_at < ${new Date(now.getTime() - 10 * second)}
+      order by v.idempotency_key limit ${batch} for update of v skip locked) v`.execute(tx);
   return rows.length;
 }
 

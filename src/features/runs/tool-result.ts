@@ -17,15 +17,16 @@ export async function settleTool(
   const { deps, lease } = activity;
   const last = activity.transcript.pending.length === 1;
   const hold = last ? await holdAfter(activity, Buffer.byteLength(output.content) + 200) : undefined;
+  const closing = activity.held?.key ?? null;
   const step = toolStep(activity, call, output, outcome);
   const held = await commitStep(
     deps.db,
     lease,
     nowOf(deps),
     { ...step, idempotencyKey: stepKey(lease.runId, step.seq), startedAt },
-    { hold },
+    hold ? { hold: { hold, closing } } : {},
   );
-  activity.held = hold && held !== null ? { key: hold.key, micros: held } : null;
+  if (hold) activity.held = held === null ? null : { key: hold.key, budgetIds: hold.budgetIds, left: held };
   record(activity, step);
 }
 

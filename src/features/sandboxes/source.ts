@@ -67,7 +67,8 @@ async function inspectUrl(shop: Workshop, request: SourceRequest): Promise<TaskS
   }
   const branch = request.branch ?? /^ref: refs\/heads\/(\S+)\tHEAD$/m.exec(result.stdout)?.[1];
   const commit =
-    branch && new RegExp(`^([0-9a-f]{40,64})\\trefs/heads/${escapePattern(branch)}$`, 'm').exec(result.stdout)?.[1];
+    branch &&
+    new RegExp(`^([0-9a-f]{40,64})\\trefs/heads/${escapePattern(branch)}$`, 'm').exec(result.stdout)?.[1];
   if (!branch || !commit) throw branchMissing(request.branch ?? 'HEAD', []);
   return { kind: 'url', location: repository.url, branch, commit, setup: request.setup, dependencies: [] };
 }

@@ -188,7 +188,7 @@ export type RunState =
 export type RunWait =
   | { kind: 'children'; call_ids: string[] }
   | { kind: 'approval'; approval_id: string; question: boolean }
-  | { kind: 'budget' }
+  | { kind: 'budget'; budget_ids: string[]; minimum_micros: number | null }
   | { kind: 'time' }
   | { kind: 'paused' };
 
@@ -222,6 +222,7 @@ export interface StepsTable {
   seq: number;
   organization_id: string;
   task_id: string;
+  root_task_id: string;
   kind: 'notice' | 'model' | 'tool';
   name: string;
   call_id: string | null;
@@ -229,8 +230,12 @@ export interface StepsTable {
   data: Json;
   idempotency_key: string;
   fencing_token: number;
+  actor: string;
+  request_id: string;
   started_at: Time;
   ended_at: Time;
+  xid: Generated<string>;
+  fact_seq: Generated<number>;
 }
 
 export interface IntentsTable {
@@ -351,7 +356,6 @@ export interface ReservationsTable {
 }
 
 export interface UsageRecordsTable {
-  id: string;
   organization_id: string;
   project_id: string;
   task_id: string;
@@ -359,6 +363,7 @@ export interface UsageRecordsTable {
   run_id: string;
   agent_id: string;
   idempotency_key: string;
+  reservation_key: string | null;
   provider: string;
   model: string;
   input_tokens: number;

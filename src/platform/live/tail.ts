@@ -55,10 +55,10 @@ export async function readEvents(
 ): Promise<LiveEvent[]> {
   const { rows } = await sql<EventRow>`
     select xid::text as xid, seq::text as seq, organization_id, type, task_id, root_task_id, run_id, actor, request_id, data, created_at
-    from events
+    from facts
     where (xid, seq) > (${after.xid}::text::xid8, ${after.seq}::bigint) and xid < pg_snapshot_xmin(pg_current_snapshot())
       ${organizationId ? sql`and organization_id = ${organizationId}` : sql``}
-    order by events.xid, events.seq limit ${limit}`.execute(db);
+    order by facts.xid, facts.seq limit ${limit}`.execute(db);
   return rows.map(({ xid, seq, created_at, ...row }) => ({
     id: `${xid}-${seq}`,
     ...row,

@@ -2,7 +2,7 @@
  * The queue: names of jobs with their payloads, and how to enqueue one inside a transaction. A job says only
  * "look at this row"; the row decides what happens. Equal keys fold into one job, so waking twice is waking once.
  */
-import { type RawBuilder, sql } from 'kysely';
+import { sql } from 'kysely';
 import type { Reader } from '../db/db.ts';
 
 export interface Jobs {
@@ -21,18 +21,6 @@ export interface EnqueueOptions {
   priority?: number;
 }
 
-/** The call that adds a job, as part of a larger statement. */
-export function addJob<Name extends JobName>(
-  name: Name,
-  payload: Jobs[Name],
-  options: EnqueueOptions = {},
-): RawBuilder<unknown> {
-  const key = `${name}:${Object.values(payload)[0]}`;
-  return sql`graphile_worker.add_job(
-    ${name}, payload := ${JSON.stringify(payload)}::json, job_key := ${key}, max_attempts := 25,
-    run_at := ${options.runAt ?? null}::timestamptz, priority := ${options.priority ?? 0}::integer)`;
-}
-
 /** Adds a job in the caller's transaction: it exists exactly when the transaction commits. */
 export async function enqueue<Name extends JobName>(
   tx: Reader,
@@ -40,5 +28,10 @@ export async function enqueue<Name extends JobName>(
   payload: Jobs[Name],
   options: EnqueueOptions = {},
 ): Promise<void> {
-  await sql`select ${addJob(name, payload, options)}`.execute(tx);
+  const key = `${name}:${Object.values(payload)[0]}`;
+  await sql`select graphile_worker.add_job(
+    ${name}, payload := ${JSON.stringify(payload)}::json, job_key := ${key}, max_attempts := 25,
+    run_at := ${options.runAt ?? null}::timestamptz, priority := ${options.priority ?? 0}::integer)`.execute(
+    tx,
+  );
 }
