@@ -238,10 +238,14 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List API keys */
+        /** List API keys, newest first */
         get: {
             parameters: {
-                query?: never;
+                query?: {
+                    /** @description `next_cursor` of the page before. */
+                    cursor?: string;
+                    limit?: number;
+                };
                 header?: never;
                 path?: never;
                 cookie?: never;
@@ -256,6 +260,7 @@ export interface paths {
                     content: {
                         "application/json": {
                             items: components["schemas"]["ApiKey"][];
+                            next_cursor: string | null;
                         };
                     };
                 };
@@ -413,6 +418,9 @@ export interface paths {
         get: {
             parameters: {
                 query?: {
+                    /** @description `next_cursor` of the page before. */
+                    cursor?: string;
+                    limit?: number;
                     state?: ("pending" | "approved" | "rejected" | "expired" | "cancelled") | "all";
                 };
                 header?: never;
@@ -429,6 +437,7 @@ export interface paths {
                     content: {
                         "application/json": {
                             items: components["schemas"]["Approval"][];
+                            next_cursor: string | null;
                         };
                     };
                 };
@@ -655,10 +664,14 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List budgets */
+        /** List budgets, newest first */
         get: {
             parameters: {
-                query?: never;
+                query?: {
+                    /** @description `next_cursor` of the page before. */
+                    cursor?: string;
+                    limit?: number;
+                };
                 header?: never;
                 path?: never;
                 cookie?: never;
@@ -673,6 +686,7 @@ export interface paths {
                     content: {
                         "application/json": {
                             items: components["schemas"]["Budget"][];
+                            next_cursor: string | null;
                         };
                     };
                 };

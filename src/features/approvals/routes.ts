@@ -5,7 +5,7 @@ import { Problem } from '../../base/problem.ts';
 import type { Clock } from '../../base/time.ts';
 import type { Db } from '../../platform/db/db.ts';
 import {
-  cursorQuery,
+  longPageQuery,
   pageOf,
   problemResponses,
   time,
@@ -65,7 +65,7 @@ export function approvalRoutes(server: Server, deps: { db: Db; clock: Clock }): 
       schema: {
         tags: ['approvals'],
         summary: 'Approvals, newest first; by default the pending ones',
-        querystring: cursorQuery.extend({ state: state.or(z.literal('all')).default('pending') }),
+        querystring: longPageQuery.extend({ state: state.or(z.literal('all')).default('pending') }),
         response: { 200: pageOf(approvalView), ...problemResponses },
       },
     },

@@ -4,7 +4,7 @@ import { Problem } from '../../base/problem.ts';
 import type { Clock } from '../../base/time.ts';
 import type { Db, Tx } from '../../platform/db/db.ts';
 import type { Row } from '../../platform/db/schema.ts';
-import { cursorQuery, pageOf, problemResponses, time, toPage } from '../../platform/http/schemas.ts';
+import { longPageQuery, pageOf, problemResponses, time, toPage } from '../../platform/http/schemas.ts';
 import type { Server } from '../../platform/http/server.ts';
 import { write } from '../../platform/http/write.ts';
 import { type Actor, appendAudit } from '../../platform/journal/facts.ts';
@@ -54,7 +54,7 @@ export function budgetRoutes(server: Server, deps: { db: Db; clock: Clock }): vo
       schema: {
         tags: ['money'],
         summary: 'List budgets, newest first',
-        querystring: cursorQuery,
+        querystring: longPageQuery,
         response: { 200: pageOf(budgetView), ...problemResponses },
       },
     },

@@ -5,7 +5,7 @@ import type { Clock } from '../../base/time.ts';
 import { type Db, transact } from '../../platform/db/db.ts';
 import type { Row } from '../../platform/db/schema.ts';
 import {
-  cursorQuery,
+  longPageQuery,
   pageOf,
   problemResponses,
   time,
@@ -157,7 +157,7 @@ export function identityRoutes(server: Server, deps: { db: Db; clock: Clock; htt
       schema: {
         tags: ['identity'],
         summary: 'List API keys, newest first',
-        querystring: cursorQuery,
+        querystring: longPageQuery,
         response: { 200: pageOf(apiKey), ...problemResponses },
       },
     },

@@ -25,6 +25,11 @@ export const cursorQuery = z.strictObject({
   limit: z.coerce.number().int().min(1).max(200).default(50),
 });
 
+/** For short rows that are mostly wanted all at once. */
+export const longPageQuery = cursorQuery.extend({
+  limit: z.coerce.number().int().min(1).max(200).default(200),
+});
+
 /** A page of a list. `next_cursor` is null on the last one. */
 export const pageOf = <T extends z.ZodType>(item: T) =>
   z.object({ items: z.array(item), next_cursor: z.string().nullable() });
