@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, readdirSync, realpathSync } from 'node:fs';
+import { mkdirSync, readdirSync, realpathSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -151,6 +151,21 @@ bench.attack('reconcile ends a sandbox that has lost its server, and no other', 
   assert.equal(sleepers(`${word}2`).length, 1);
 });
 
+bench.attack(
+  'reconcile leaves the sandbox of another living server alone, though it runs nothing now',
+  async t => {
+    const sandbox = await bench.open(t);
+    assert.equal((await sandbox.shell('true')).exit_code, 0);
+    const other = await createBwrapDriver({
+      stateDir: bench.stateDir(),
+      toolchainPaths: [],
+      nodeBinary: null,
+    });
+    assert.ok(!(await other.reconcile(new Set())).removed.includes(sandbox.id));
+    assert.equal(text((await sandbox.shell('echo still here')).stdout), 'still here\n');
+  },
+);
+
 bench.attack('SBX-04 a descriptor that the server itself inherited does not reach a command', async () => {
   const stateDir = join(bench.directory(), 'inherited');
   const script = `exec 251< ${process.execPath}; exec "$0" "$@"`;
@@ -186,7 +201,8 @@ bench.attack('SBX-06 the state directory is empty when all is over', async t => 
   const sandbox = await bench.open(t);
   await Promise.all([sandbox.shell('true'), sandbox.shell('false', { stdin: 'x' })]);
   await sandbox.destroy();
-  assert.ok(!existsSync(join(bench.stateDir(), 'run', sandbox.id)));
+  const left = readdirSync(join(bench.stateDir(), 'run')).filter(name => name.startsWith(`${sandbox.id}.`));
+  assert.deepEqual(left, []);
   assert.deepEqual(
     readdirSync(bench.stateDir()).filter(name => !['run', 'group-parents'].includes(name)),
     [],

@@ -1,5 +1,5 @@
 /** One sandbox of this driver: what its commands have in common. */
-import { mkdirSync, statSync } from 'node:fs';
+import { mkdirSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { Problem } from '../../base/problem.ts';
 import type { Enforcement, LimitName, SandboxMount, SandboxSpec } from '../../features/sandboxes/port.ts';
@@ -8,6 +8,7 @@ import { type Host, pooledUid } from './host.ts';
 import { type DiskMeter, openDiskMeter } from './meters.ts';
 import { resolveMounts } from './mounts.ts';
 import { checkSpec, effectiveLimits, groupPids, pinnedCpus } from './policy.ts';
+import { identify, isGone } from './processes.ts';
 import { prepareStage, type Stage } from './stage.ts';
 
 export interface Box {
@@ -73,10 +74,26 @@ export function markerPrefix(host: Host): string {
   return `guildhall:${host.instance}:`;
 }
 
-export function runDirectory(host: Host, id: string): string {
+/** Where the pipes of a sandbox lie: its name tells which server it belongs to. */
+function runDirectory(host: Host, id: string): string {
+  const self = identify(process.pid);
+  return join(runParent(host), `${id}.${self?.pid}.${self?.startTime}`);
+}
+
+function runParent(host: Host): string {
   const parent = join(host.stateDir, 'run');
   mkdirSync(parent, { recursive: true, mode: 0o700 });
-  return join(parent, id);
+  return parent;
+}
+
+/** The run directories of all servers on this data directory. */
+export function readRunDirectories(host: Host): { path: string; id: string; serverLives: boolean }[] {
+  const parent = runParent(host);
+  return readdirSync(parent).map(name => {
+    const [id = name, pid, startTime = ''] = name.split('.');
+    const serverLives = pid !== undefined && !isGone({ pid: Number(pid), startTime });
+    return { path: join(parent, name), id, serverLives };
+  });
 }
 
 function checkWorkspace(path: string, uid: number | null): void {

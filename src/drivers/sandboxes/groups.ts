@@ -35,8 +35,8 @@ export interface Hierarchy {
 
 export interface ControlGroups extends Hierarchy {
   remove(id: string): Promise<void>;
-  /** Removes groups of former processes, except the named; returns the ids of the removed. */
-  removeOthers(keep: ReadonlySet<string>): Promise<string[]>;
+  /** Removes groups of former processes, except the kept; returns the ids of the removed. */
+  removeOthers(isKept: (id: string) => boolean): Promise<string[]>;
 }
 
 /** Null when no hierarchy is usable. @param instance names the parent, so that installations do not meet. */
@@ -81,12 +81,12 @@ function removals(hierarchy: Hierarchy, stateDir: string) {
       for (const parent of hierarchy.parents) await removeGroupDirectory(join(parent, id));
       removeEmptyParents(hierarchy.parents);
     },
-    async removeOthers(keep: ReadonlySet<string>): Promise<string[]> {
+    async removeOthers(isKept: (id: string) => boolean): Promise<string[]> {
       const removed = new Set<string>();
       const parents = new Set([...former, ...hierarchy.parents].filter(parent => existsSync(parent)));
       for (const parent of parents) {
         for (const entry of readdirSync(parent, { withFileTypes: true })) {
-          if (!entry.isDirectory() || keep.has(entry.name)) continue;
+          if (!entry.isDirectory() || isKept(entry.name)) continue;
           await removeGroupDirectory(join(parent, entry.name));
           removed.add(entry.name);
         }

@@ -2,9 +2,8 @@
  * Clean-up after a server that died: sandboxes that outlived it (they are tied to it by a parent-death signal, which
  * misses the first milliseconds of a start), their control groups and pipes.
  */
-import { readdirSync, readFileSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
-import { markerPrefix, runDirectory } from './box.ts';
+import { readFileSync, rmSync } from 'node:fs';
+import { markerPrefix, readRunDirectories } from './box.ts';
 import type { Host } from './host.ts';
 import { findMarked, identify, killIfSame, readStatus, waitUntilGone } from './processes.ts';
 
@@ -33,14 +32,23 @@ export async function reconcile(host: Host, keep: ReadonlySet<string>): Promise<
     if (!(await waitUntilGone(orphan, patienceMs)))
       host.log({ msg: 'sandbox process not killed', pid, sandbox: id });
   }
-  for (const id of (await host.groups?.removeOthers(kept)) ?? []) removed.add(id);
-  for (const id of readdirSync(join(runDirectory(host, '.')))) {
-    if (kept.has(id)) continue;
-    rmSync(runDirectory(host, id), { recursive: true, force: true });
+  // Looked at anew for every group: other servers on this data directory open sandboxes in the meantime.
+  const isKept = (id: string) => kept.has(id) || isOfLivingServer(host, id);
+  for (const id of (await host.groups?.removeOthers(isKept)) ?? []) removed.add(id);
+  for (const { path, id, serverLives } of readRunDirectories(host)) {
+    if (serverLives || kept.has(id)) continue;
+    rmSync(path, { recursive: true, force: true });
     removed.add(id);
   }
   if (removed.size > 0) host.log({ msg: 'sandboxes of a former server removed', removed: [...removed] });
   return { removed: [...removed] };
+}
+
+/** A sandbox has its run directory before its group; a server that starts has a group to try out only. */
+function isOfLivingServer(host: Host, id: string): boolean {
+  const trial = /^trial_(\d+)$/.exec(id);
+  if (trial) return readStatus(Number(trial[1])) !== null;
+  return readRunDirectories(host).some(directory => directory.id === id && directory.serverLives);
 }
 
 /** Whether the topmost marked process above is a child of the server that started it. */
