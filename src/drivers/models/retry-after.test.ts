@@ -11,6 +11,7 @@ const cases: [title: string, headers: Record<string, string>, expected: number |
   ['a fraction of seconds', { 'retry-after': '0.25' }, 250],
   ['a date', { 'retry-after': 'Tue, 01 Jan 2030 00:00:20 GMT' }, 20_000],
   ['a date in the past', { 'retry-after': 'Mon, 31 Dec 2029 23:59:00 GMT' }, 0],
+  ['a date without its zone', { 'retry-after': '2030-01-01T00:00:20' }, undefined],
   ['milliseconds before seconds', { 'retry-after-ms': '1250', 'retry-after': '2' }, 1_250],
   ['nonsense', { 'retry-after': 'soon' }, undefined],
   [

@@ -8,8 +8,8 @@ export function retryAfterMs(headers: Headers, now: number): number | undefined 
   const value = one(headers['retry-after']);
   const seconds = numberOf(value);
   if (seconds !== undefined) return Math.ceil(seconds * 1_000);
-  const date = value === undefined ? Number.NaN : Date.parse(value);
-  if (!Number.isNaN(date)) return Math.max(0, date - now);
+  const date = instantOf(value ?? '');
+  if (date !== undefined) return Math.max(0, date - now);
   const waits = exhaustedResets(headers, now);
   return waits.length > 0 ? Math.max(...waits) : undefined;
 }
@@ -28,10 +28,18 @@ function exhaustedResets(headers: Headers, now: number): number[] {
       : `x-ratelimit-remaining-${openAi?.[1]}`;
     if (!(anthropic || openAi) || (numberOf(one(headers[remaining])) ?? 0) > 0) continue;
     const reset = one(headers[name]) ?? '';
-    const wait = anthropic ? Date.parse(reset) - now : durationMs(reset);
-    if (wait !== undefined && Number.isFinite(wait)) waits.push(Math.max(0, Math.ceil(wait)));
+    const instant = anthropic ? instantOf(reset) : undefined;
+    const wait = instant === undefined ? durationMs(reset) : instant - now;
+    if (wait !== undefined) waits.push(Math.max(0, Math.ceil(wait)));
   }
   return waits;
+}
+
+/** A time with its zone (HTTP's `GMT`, or RFC 3339); without one it would be read in the zone of this machine. */
+function instantOf(text: string): number | undefined {
+  if (!/(GMT|Z|[+-]\d\d:\d\d)$/.test(text)) return undefined;
+  const instant = new Date(text).getTime();
+  return Number.isNaN(instant) ? undefined : instant;
 }
 
 const unitMs: Record<string, number> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
