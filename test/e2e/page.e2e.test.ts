@@ -3,12 +3,12 @@
  * change. With UPDATE_IMAGES=1 the pictures in docs/images are taken anew.
  */
 import assert from 'node:assert/strict';
-import { mkdir, rm } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
-import { makeRepository } from '../harness/app.ts';
 import { assertScreen, chromiumPath, launch, listenForFaults } from './browser.ts';
+import { makeRepository } from './repository.ts';
 import { type PageServer, startPageServer } from './server.ts';
 
 const images = process.env.UPDATE_IMAGES ? join(import.meta.dirname, '../../docs/images') : null;
@@ -16,43 +16,18 @@ const limitMs = 45_000;
 const wide = { width: 1360, height: 860 };
 const narrow = { width: 375, height: 720 };
 
-const shop: Record<string, string> = {
-  'package.json': '{"name":"shop","type":"module","scripts":{"test":"node --test"}}\n',
-  'src/cart.js': [
-    '/** What a line costs after its discount. */',
-    'export function lineTotal(line) {',
-    '  return line.price * line.count + line.discount;',
-    '}',
-    '',
-    'export function cartTotal(lines) {',
-    '  return lines.reduce((sum, line) => sum + lineTotal(line), 0);',
-    '}',
-    '',
-  ].join('\n'),
-  'test/cart.test.js': [
-    "import assert from 'node:assert/strict';",
-    "import test from 'node:test';",
-    "import { lineTotal } from '../src/cart.js';",
-    '',
-    "test('a discount lowers the price of its line', () => {",
-    '  assert.equal(lineTotal({ price: 500, count: 2, discount: 100 }), 900);',
-    '});',
-    '',
-  ].join('\n'),
-};
-
 describe('the page', { skip: chromiumPath ? false : 'Chromium is not installed here' }, () => {
   let server: PageServer;
   let browser: Browser;
   let context: BrowserContext;
   let page: Page;
-  let repository: string;
+  let repository: Awaited<ReturnType<typeof makeRepository>>;
   let sandbox: { state: string; summary: string };
   let delivered = '';
   let faults: string[] = [];
 
   before(async () => {
-    [server, browser, repository] = await Promise.all([startPageServer(), launch(), makeRepository(shop)]);
+    [server, browser, repository] = await Promise.all([startPageServer(), launch(), makeRepository()]);
     const health = (await (await fetch(`${server.url}/readyz`)).json()) as {
       components: { name: string; state: string; summary: string }[];
     };
@@ -69,7 +44,7 @@ describe('the page', { skip: chromiumPath ? false : 'Chromium is not installed h
   after(async () => {
     await browser?.close();
     await server?.[Symbol.asyncDispose]();
-    if (repository) await rm(repository, { recursive: true, force: true });
+    await repository?.[Symbol.asyncDispose]();
   });
 
   const heading = (name: string | RegExp) => page.getByRole('heading', { level: 1, name });
@@ -80,7 +55,7 @@ describe('the page', { skip: chromiumPath ? false : 'Chromium is not installed h
   const newTask = (request: string, more: object = {}) =>
     server.api<{ id: string }>('POST', '/api/v1/tasks', {
       request,
-      repository: { location: repository },
+      repository: { location: repository.path },
       ...more,
     });
 
@@ -122,14 +97,17 @@ describe('the page', { skip: chromiumPath ? false : 'Chromium is not installed h
     const location = dialog.getByLabel('Repository');
     await dialog.locator('input[aria-invalid=true]').waitFor();
     assert.equal(await location.getAttribute('aria-invalid'), 'true', 'the refusal stands at its field');
-    await location.fill(repository);
+    await location.fill(repository.path);
     await dialog.getByRole('button', { name: 'Give it to the team' }).click();
 
     await heading(/The test for discounts fails/).waitFor();
     delivered = new URL(page.url()).pathname;
     const timeline = page.getByRole('list', { name: 'Timeline' });
     await timeline.getByText('coder', { exact: true }).first().waitFor();
-    await timeline.getByText('edit_file').first().waitFor({ timeout: limitMs });
+    await timeline
+      .getByRole('button', { name: /edit_file.*1 replacement/ })
+      .first()
+      .waitFor({ timeout: limitMs });
     assert.equal(await badge('succeeded').count(), 0, 'it is seen while it happens');
     await shoot('task');
     await badge('succeeded').waitFor({ timeout: limitMs });
@@ -206,11 +184,7 @@ describe('the page', { skip: chromiumPath ? false : 'Chromium is not installed h
     await page.getByRole('button', { name: 'Pause' }).focus();
     await page.getByRole('tooltip').getByText('The task is cancelled.').waitFor();
     assert.equal(await page.getByRole('button', { name: 'Retry' }).getAttribute('aria-disabled'), null);
-    assert.equal(
-      await page.getByRole('region', { name: 'Waiting for you' }).count(),
-      0,
-      'its question is gone',
-    );
+    await page.getByRole('region', { name: 'Waiting for you' }).waitFor({ state: 'detached' });
   });
 
   test('the keyboard alone leads to a screen, and to a task by its name', async () => {

@@ -11,11 +11,12 @@ test('money keeps four decimals below a dollar and never shows a charge as nothi
 });
 
 test('counts are short, without zeros that say nothing', () => {
-  assert.deepEqual([0, 812, 999, 8_000, 1_250, 12_340, 999_949, 999_950, 4_560_000].map(count), [
+  assert.deepEqual([0, 812, 999, 8_000, 1_200, 1_250, 12_340, 999_949, 999_950, 4_560_000].map(count), [
     '0',
     '812',
     '999',
     '8k',
+    '1.2k',
     '1.25k',
     '12.3k',
     '999.9k',

@@ -14,7 +14,7 @@ export function count(value: number): string {
   return `${trim(value / 1_000_000, 2)}M`;
 }
 
-const trim = (value: number, digits: number): string => value.toFixed(digits).replace(/\.0+$/, '');
+const trim = (value: number, digits: number): string => value.toFixed(digits).replace(/\.?0+$/, '');
 
 /** `0.4 s`, `12 s`, `3 min 20 s`, `2 h 5 min`, `3 d 4 h`. */
 export function duration(ms: number): string {

@@ -93,6 +93,21 @@ test('a call without a result is under way, next to its own turn, while the task
   ]);
 });
 
+test('of the calls of a turn one runs at a time, except delegated work, which runs side by side', () => {
+  const steps = [
+    turn('a', 0, 1, 'x', 'run_command', 'edit_file', 'run_command', 'delegate', 'delegate'),
+    step('a', 1, 2),
+  ];
+  const rows = buildGroups(steps, () => true)[0]?.rows ?? [];
+  assert.deepEqual(
+    rows.map(row => {
+      if (row.kind === 'pending') return [row.call.name, row.since];
+      return row.kind === 'ahead' ? row.names : row.kind;
+    }),
+    ['words', 'tool', ['edit_file', at(3)], ['delegate', at(2)], ['delegate', at(2)], ['run_command']],
+  );
+});
+
 test('a turn with neither words nor calls is not hidden', () => {
   const rows = buildGroups([turn('a', 0, 2, '')], () => true)[0]?.rows ?? [];
   assert.deepEqual(

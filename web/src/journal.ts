@@ -14,7 +14,8 @@ export interface ToolCall {
 export type Row =
   | { kind: 'words'; key: string; step: Step; text: string }
   | { kind: 'tool'; key: string; step: Step }
-  | { kind: 'pending'; key: string; call: ToolCall; since: string; taskId: string }
+  | { kind: 'pending'; key: string; call: ToolCall; since: string }
+  | { kind: 'ahead'; key: string; names: string[] }
   | { kind: 'notice'; key: string; step: Step; text: string };
 
 /** Rows of one agent at one task, with nothing of others between. */
@@ -59,22 +60,12 @@ export function resumeAt(steps: readonly Step[], taskId: string): string | null 
 /** @param isOpen whether calls without a result are still under way in this task. */
 export function buildGroups(steps: readonly Step[], isOpen: (taskId: string) => boolean): Group[] {
   const rows = steps.map(step => ({ taskId: step.task_id, runId: step.run_id, row: rowOf(step) }));
-  for (const { turn, calls } of openTurns(steps)) {
+  for (const open of openTurns(steps)) {
+    const { turn } = open;
     if (!isOpen(turn.task_id)) continue;
     const at = rows.findLastIndex(({ row }) => row.kind === 'words' && row.step === turn) + 1;
-    const pending = calls.map((call, index) => ({
-      taskId: turn.task_id,
-      runId: turn.run_id,
-      row: {
-        kind: 'pending' as const,
-        key: `${stepKey(turn)}.${index}`,
-        call,
-        since: turn.ended_at,
-        taskId: turn.task_id,
-      },
-    }));
-    const place = afterOwn(rows, at, turn.run_id);
-    rows.splice(place, 0, ...pending);
+    const pending = pendingRows(open).map(row => ({ taskId: turn.task_id, runId: turn.run_id, row }));
+    rows.splice(afterOwn(rows, at, turn.run_id), 0, ...pending);
   }
   const groups: Group[] = [];
   for (const { taskId, runId, row } of rows) {
@@ -106,15 +97,43 @@ function rowOf(step: Step): Row {
   return { kind: 'words', key, step, text: wordsOf(step) };
 }
 
+interface OpenTurn {
+  turn: Step;
+  /** Calls without a result, in order. */
+  calls: ToolCall[];
+  /** When the last result came, or the turn itself ended. */
+  since: string;
+}
+
+/** Delegated work runs side by side; every other call waits for the one before it, and is only named. */
+function pendingRows({ turn, calls, since }: OpenTurn): Row[] {
+  const first = calls.find(call => call.name !== 'delegate');
+  const running = calls.filter(call => call.name === 'delegate' || call === first);
+  const ahead = calls.filter(call => !running.includes(call));
+  const rows: Row[] = running.map((call, index) => ({
+    kind: 'pending',
+    key: `${stepKey(turn)}.${call === first ? 'now' : index}`,
+    call,
+    since: call === first ? since : turn.ended_at,
+  }));
+  if (ahead.length > 0)
+    rows.push({ kind: 'ahead', key: `${stepKey(turn)}.ahead`, names: ahead.map(call => call.name) });
+  return rows;
+}
+
 /** The last turn of each run, with the calls that have no result yet. */
-function openTurns(steps: readonly Step[]): { turn: Step; calls: ToolCall[] }[] {
-  const byRun = new Map<string, { turn: Step; done: string[] }>();
+function openTurns(steps: readonly Step[]): OpenTurn[] {
+  const byRun = new Map<string, { turn: Step; done: string[]; since: string }>();
   for (const step of [...steps].sort((a, b) => a.seq - b.seq)) {
-    if (step.kind === 'model') byRun.set(step.run_id, { turn: step, done: [] });
-    else if (step.kind === 'tool') byRun.get(step.run_id)?.done.push(step.name);
+    if (step.kind === 'model') byRun.set(step.run_id, { turn: step, done: [], since: step.ended_at });
+    const open = byRun.get(step.run_id);
+    if (step.kind !== 'tool' || !open) continue;
+    open.done.push(step.name);
+    open.since = step.ended_at;
   }
-  return [...byRun.values()].map(({ turn, done }) => ({
+  return [...byRun.values()].map(({ turn, done, since }) => ({
     turn,
+    since,
     calls: callsOf(turn).filter(call => {
       const at = done.indexOf(call.name);
       if (at >= 0) done.splice(at, 1);

@@ -76,6 +76,7 @@ export function useTaskAction(id: string) {
     onSuccess: (task, action) => {
       queries.setQueryData(taskQuery(id).queryKey, task);
       void queries.invalidateQueries({ queryKey: ['tree', task.root_task_id] });
+      void queries.invalidateQueries({ queryKey: ['approvals'] });
       void notify(actionLooks[action].done);
     },
     onError: error => {

@@ -31,7 +31,7 @@ export function Outcome({ task }: { task: TaskDetail }): ReactNode {
             <Id id={task.delivered_commit} text={shortCommit(task.delivered_commit)} />
           </span>
         )}
-        {task.delivered_branch && (
+        {task.delivered_branch && task.repository?.kind !== 'path' && (
           <span className="flex min-w-0 items-center gap-1 text-ink-2 text-sm">
             <GitBranch className="size-4 shrink-0 text-ink-3" aria-hidden />
             <Id id={task.delivered_branch} text={task.delivered_branch} />

@@ -8,7 +8,7 @@ import { type Group, type Row, sumTurns, textOf } from '../journal.ts';
 import { Avatar, laneClass } from '../ui/avatar.tsx';
 import { cn } from '../ui/cn.ts';
 import { Prose } from '../ui/prose.tsx';
-import { PendingRow, ToolRow, toolLine } from './tool-row.tsx';
+import { AheadRow, PendingRow, ToolRow, toolLine } from './tool-row.tsx';
 
 export function TimelineGroup({
   group,
@@ -47,7 +47,7 @@ export function TimelineGroup({
             <time
               dateTime={at}
               title={absolute(Date.parse(at))}
-              className="tnum w-12 shrink-0 text-right text-ink-3 text-xs"
+              className="tnum w-12 shrink-0 text-right text-ink-3 text-xs max-sm:ml-auto"
             >
               {offset(Date.parse(at) - start)}
             </time>
@@ -65,7 +65,8 @@ export function TimelineGroup({
   );
 }
 
-const timeOf = (row: Row): string => (row.kind === 'pending' ? row.since : row.step.started_at);
+const timeOf = (row: Row): string | null =>
+  row.kind === 'pending' ? row.since : row.kind === 'ahead' ? null : row.step.started_at;
 
 // A step never changes, so its row is drawn once, however much is appended to the journal.
 const TimelineRow = memo(
@@ -77,15 +78,20 @@ const TimelineRow = memo(
         return <ToolRow step={row.step} />;
       case 'pending':
         return <PendingRow call={row.call} since={row.since} />;
+      case 'ahead':
+        return <AheadRow names={row.names} />;
       case 'notice':
         return <Notice step={row.step} text={row.text} />;
     }
   },
-  (before, after) =>
-    before.row.key === after.row.key &&
-    before.row.kind === after.row.kind &&
-    (before.row.kind === 'pending' || after.row.kind === 'pending' || before.row.step === after.row.step),
+  (before, after) => before.row.key === after.row.key && isSame(before.row, after.row),
 );
+
+function isSame(a: Row, b: Row): boolean {
+  if (a.kind === 'pending' && b.kind === 'pending') return a.since === b.since && a.call.name === b.call.name;
+  if (a.kind === 'ahead' && b.kind === 'ahead') return a.names.length === b.names.length;
+  return 'step' in a && 'step' in b && a.step === b.step;
+}
 
 /** What the model calls took: how many, tokens, money; the time when pointed at. */
 function Meter({ turns }: { turns: Step[] }): ReactNode {

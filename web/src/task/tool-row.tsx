@@ -2,6 +2,7 @@
 import { Link } from '@tanstack/react-router';
 import {
   ChevronRight,
+  CircleDashed,
   CircleQuestionMark,
   FileDiff,
   FilePen,
@@ -9,6 +10,7 @@ import {
   FileText,
   FolderTree,
   GitCommitHorizontal,
+  Handshake,
   LoaderCircle,
   type LucideIcon,
   MessageSquare,
@@ -20,7 +22,7 @@ import {
 } from 'lucide-react';
 import { type ReactNode, useState } from 'react';
 import type { Step } from '../api/types.ts';
-import { duration } from '../format.ts';
+import { duration, plural } from '../format.ts';
 import { isRecord, type ToolCall, textOf } from '../journal.ts';
 import { endedBadly, outcomeOf, readResult, showArguments, subjectOf } from '../tool-words.ts';
 import { cn } from '../ui/cn.ts';
@@ -37,6 +39,7 @@ const icons: Record<string, LucideIcon> = {
   git_diff: FileDiff,
   git_commit: GitCommitHorizontal,
   delegate: UserPlus,
+  decide_assignment: Handshake,
   ask_human: CircleQuestionMark,
   send_message: MessageSquare,
   submit_result: PackageCheck,
@@ -84,6 +87,7 @@ export function ToolRow({ step }: { step: Step }): ReactNode {
   );
 }
 
+/** A call without a result yet. */
 export function PendingRow({ call, since }: { call: ToolCall; since: string }): ReactNode {
   return (
     <div className={toolLine}>
@@ -91,19 +95,28 @@ export function PendingRow({ call, since }: { call: ToolCall; since: string }): 
       <LoaderCircle className="animate-spin text-accent [animation-duration:2.4s]" aria-hidden />
       <Name>{call.name}</Name>
       <Subject>{subjectOf(call)}</Subject>
-      <span className="shrink-0 text-accent text-xs">
-        {call.name === 'ask_human'
-          ? 'waiting for an answer'
-          : call.name === 'delegate'
-            ? 'under way'
-            : 'running'}
-      </span>
+      <span className="shrink-0 text-accent text-xs">{underWay[call.name] ?? 'running'}</span>
       <span className="min-w-14 shrink-0 whitespace-nowrap text-right text-ink-3 text-xs max-sm:hidden">
         <Elapsed from={since} to={null} />
       </span>
     </div>
   );
 }
+
+/** Calls of the same turn that wait for their turn. */
+export function AheadRow({ names }: { names: string[] }): ReactNode {
+  return (
+    <div className={toolLine}>
+      <span className="w-3.5" />
+      <CircleDashed className="text-ink-3" aria-hidden />
+      <span className="min-w-0 truncate text-ink-3 text-xs">
+        then {plural(names.length, 'more call')}: {[...new Set(names)].join(', ')}
+      </span>
+    </div>
+  );
+}
+
+const underWay: Record<string, string> = { ask_human: 'waiting for an answer', delegate: 'under way' };
 
 const Name = ({ children }: { children: string }) => (
   <span className="shrink-0 font-mono text-ink-2 text-xs">{children}</span>

@@ -51,11 +51,11 @@ export function Elapsed({ from, to }: { from: string; to: string | null }): Reac
 
 function Running({ from }: { from: string }): ReactNode {
   const now = useNow('second');
-  return <Took ms={Math.max(0, Math.floor((now - Date.parse(from)) / 1_000) * 1_000)} from={from} />;
+  return <Took ms={Math.max(0, now - Date.parse(from))} from={from} running />;
 }
 
-const Took = ({ ms, from }: { ms: number; from: string }) => (
+const Took = ({ ms, from, running }: { ms: number; from: string; running?: boolean }) => (
   <span className="tnum" title={`since ${absolute(Date.parse(from))}`}>
-    {ms === 0 ? '0 s' : duration(ms)}
+    {running && ms < 60_000 ? `${Math.floor(ms / 1_000)} s` : duration(ms)}
   </span>
 );
