@@ -61,7 +61,14 @@ export async function createApi(app: App, clock: Clock, version: string): Promis
       readDiff: (actor, task) => readDiff(db, actor, task),
     });
     runRoutes(scoped, { db, clock });
-    healthRoutes(scoped, { db, tail, version, gitSha: null, components: () => components(app, clock) });
+    healthRoutes(scoped, {
+      db,
+      clock,
+      tail,
+      version,
+      gitSha: null,
+      components: () => components(app, clock),
+    });
   });
   await server.register(page => pageRoutes(page as unknown as Server));
   return {

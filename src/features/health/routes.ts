@@ -1,12 +1,13 @@
 /** Routes of health: alive, ready and why not, version, what `doctor` shows, and the stream of live events. */
 import { z } from 'zod';
 import { idPattern } from '../../base/ids.ts';
+import type { Clock } from '../../base/time.ts';
 import type { Db } from '../../platform/db/db.ts';
 import { problemResponses } from '../../platform/http/schemas.ts';
 import type { Server } from '../../platform/http/server.ts';
 import { streamEvents } from '../../platform/live/sse.ts';
 import type { EventTail } from '../../platform/live/tail.ts';
-import { actorOf } from '../identity/access.ts';
+import { actorOf, mayStillRead } from '../identity/access.ts';
 import { getTask } from '../tasks/tasks.ts';
 
 /** One thing that Guildhall depends on. `required: false`: the server is ready without it, some work is not. */
@@ -31,6 +32,7 @@ const version = z.object({
 
 export interface HealthDeps {
   db: Db;
+  clock: Clock;
   tail: EventTail;
   version: string;
   gitSha: string | null;
@@ -90,6 +92,7 @@ export function healthRoutes(server: Server, deps: HealthDeps): void {
   server.get(
     '/api/v1/events',
     {
+      exposeHeadRoute: false,
       schema: {
         tags: ['live'],
         summary: 'Server-sent events, as they become true',
@@ -115,6 +118,7 @@ export function healthRoutes(server: Server, deps: HealthDeps): void {
         organizationId: actor.organizationId,
         rootTaskId,
         lastEventId,
+        stillAllowed: () => mayStillRead(request, deps.db, deps.clock),
       });
     },
   );

@@ -56,6 +56,12 @@ async function findPrincipal(request: FastifyRequest, db: Db, now: Date): Promis
   return token ? authenticateSession(db, now, token, request.id) : null;
 }
 
+/** Whether the credential of a request that is still being answered may go on reading. */
+export async function mayStillRead(request: FastifyRequest, db: Db, clock: Clock): Promise<boolean> {
+  const principal = await findPrincipal(request, db, new Date(clock.now()));
+  return principal?.scopes.includes('read') ?? false;
+}
+
 function requireCsrfToken(request: FastifyRequest, expected: string): void {
   const given = request.headers['x-csrf-token'];
   if (typeof given === 'string' && sameToken(given, expected)) return;

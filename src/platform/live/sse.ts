@@ -1,22 +1,42 @@
 /**
- * Server-sent events: replay from `Last-Event-ID`, then live. A client that reads too slowly is cut off rather
- * than buffered without bound; it comes back with its last id and misses nothing.
+ * Server-sent events. A client is live, given what the tail reads; or it catches up from the table: after
+ * `Last-Event-ID`, and when it reads more slowly than events happen. Little is kept for it in memory, it
+ * misses nothing, and one that does not read at all is cut off.
  * Format: https://html.spec.whatwg.org/multipage/server-sent-events.html
  */
+import { once } from 'node:events';
+import type { ServerResponse } from 'node:http';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { Problem } from '../../base/problem.ts';
+import { messageOf, Problem } from '../../base/problem.ts';
 import type { Db } from '../db/db.ts';
-import { type EventTail, type LiveEvent, type Position, parsePosition, readEvents } from './tail.ts';
+import {
+  type EventTail,
+  isAfter,
+  type LiveEvent,
+  type Position,
+  parsePosition,
+  readEnd,
+  readEvents,
+} from './tail.ts';
 
 const keepAliveMs = 15_000;
+/** Bytes that may wait to be sent before a live client has to catch up at its own pace. */
 const bufferLimitBytes = 1024 * 1024;
+/** How long one that catches up may leave that much unread. */
+const stallLimitMs = 10_000;
+const pageSize = 200;
 
 export interface SseOptions {
   organizationId: string;
   /** Only events of this tree of tasks. */
   rootTaskId: string | null;
-  /** Start from here rather than from now; from `Last-Event-ID` or the query. */
+  /** Start after this event rather than from now; from `Last-Event-ID` or the query. */
   lastEventId: string | null;
+  /** Asked with every sign of life: whether the client may still listen (its key may have been revoked). */
+  stillAllowed(): Promise<boolean>;
+  /** Milliseconds between signs of life, and until a client that reads nothing is cut off. */
+  keepAliveMs?: number;
+  stallLimitMs?: number;
 }
 
 export async function streamEvents(
@@ -26,9 +46,6 @@ export async function streamEvents(
   reply: FastifyReply,
   options: SseOptions,
 ): Promise<void> {
-  const wanted = (e: LiveEvent): boolean =>
-    e.organization_id === options.organizationId &&
-    (options.rootTaskId === null || e.root_task_id === options.rootTaskId);
   const start = options.lastEventId === null ? null : parsePosition(options.lastEventId);
   if (options.lastEventId !== null && !start) {
     throw new Problem(
@@ -38,63 +55,120 @@ export async function streamEvents(
       { status: 400 },
     );
   }
-  const pending: LiveEvent[] = [];
-  let replaying = true;
-  const subscription = await tail.subscribe(events => {
-    const mine = events.filter(wanted);
-    if (replaying) pending.push(...mine);
-    else for (const event of mine) send(event);
-  });
-  reply.hijack();
   const out = reply.raw;
+  const client = new Client(db, out, options, why => {
+    if (!out.destroyed) request.log.info(`a live client is cut off: ${why}`);
+    out.destroy();
+  });
+  const subscription = await tail.subscribe(events => client.take(events));
+  const from = start && (await isPast(db, start)) ? start : subscription.from;
+  if (out.destroyed) return subscription.stop();
+  reply.hijack();
   out.writeHead(200, {
     ...(reply.getHeaders() as Record<string, string>),
     'content-type': 'text/event-stream',
     'cache-control': 'no-store',
     'x-accel-buffering': 'no',
   });
-  const keepAlive = setInterval(() => out.write(': keep-alive\n\n'), keepAliveMs);
+  const keepAlive = setInterval(() => {
+    out.write(': keep-alive\n\n');
+    options.stillAllowed().then(
+      allowed => allowed || client.cutOff('it may not listen any more'),
+      error => request.log.warn({ reason: messageOf(error) }, 'a live client could not be checked'),
+    );
+  }, options.keepAliveMs ?? keepAliveMs);
   out.on('close', () => {
     clearInterval(keepAlive);
     subscription.stop();
   });
-  function send(event: LiveEvent): void {
-    const { organization_id: _, ...shown } = event;
-    out.write(`id: ${event.id}\nevent: ${event.type}\ndata: ${JSON.stringify(shown)}\n\n`);
-    if (out.writableLength > bufferLimitBytes) {
-      request.log.info('a live client reads too slowly and is cut off');
-      out.destroy();
-    }
-  }
   out.write('retry: 1000\n\n');
-  if (start)
-    await replay(db, options.organizationId, start, subscription.from, event => wanted(event) && send(event));
-  replaying = false;
-  for (const event of pending) send(event);
+  client.begin(from, subscription.from);
 }
 
-/** Everything after `start` up to where the live part begins. */
-async function replay(
-  db: Db,
-  organizationId: string,
-  start: Position,
-  end: Position,
-  send: (event: LiveEvent) => void,
-): Promise<void> {
-  let at = start;
-  for (;;) {
-    const events = await readEvents(db, at, 500, organizationId);
+/** A position that this database has not come to yet is of another one: before a restore, or before it was made anew. */
+const isPast = async (db: Db, position: Position): Promise<boolean> => isAfter(await readEnd(db), position);
+
+class Client {
+  readonly #db: Db;
+  readonly #out: ServerResponse;
+  readonly #options: SseOptions;
+  readonly cutOff: (why: string) => void;
+  #live = false;
+  /** Everything up to here was sent, as far as it is wanted. */
+  #at: Position = { xid: '0', seq: '0' };
+  /** The last that the tail has read: what there is to catch up with. */
+  #newest: Position = this.#at;
+  /** Whether the tail may still bring what was sent while catching up. */
+  #overlap = false;
+
+  constructor(db: Db, out: ServerResponse, options: SseOptions, cutOff: (why: string) => void) {
+    this.#db = db;
+    this.#out = out;
+    this.#options = options;
+    this.cutOff = cutOff;
+  }
+
+  begin(start: Position, end: Position): void {
+    this.#at = start;
+    if (isAfter(end, this.#newest)) this.#newest = end;
+    void this.#catchUp();
+  }
+
+  /** What the tail has just read. */
+  take(events: readonly LiveEvent[]): void {
+    const last = parsePosition(events.at(-1)?.id ?? '');
+    if (!last) return;
+    this.#newest = last;
+    if (!this.#live) return;
     for (const event of events) {
-      const position = parsePosition(event.id) as Position;
-      if (
-        BigInt(position.xid) > BigInt(end.xid) ||
-        (position.xid === end.xid && BigInt(position.seq) > BigInt(end.seq))
-      )
-        return;
-      send(event);
+      if (this.#overlap && !isAfter(parsePosition(event.id) as Position, this.#at)) continue;
+      this.#overlap = false;
+      this.#send(event);
+      if (this.#out.writableLength <= bufferLimitBytes) continue;
+      this.#at = parsePosition(event.id) as Position;
+      this.#live = false;
+      void this.#catchUp();
+      return;
     }
-    const last = events.at(-1);
-    if (!last || events.length < 500) return;
-    at = parsePosition(last.id) as Position;
+    if (!this.#overlap) this.#at = last;
+  }
+
+  /** Reads on from the table at the pace of the client, until there is nothing that the tail has read already. */
+  async #catchUp(): Promise<void> {
+    const out = this.#out;
+    try {
+      if (out.writableLength > bufferLimitBytes) await this.#drained();
+      while (!out.destroyed) {
+        const known = this.#newest;
+        const events = await readEvents(this.#db, this.#at, pageSize, this.#options.organizationId);
+        for (const event of events) {
+          this.#send(event);
+          if (out.writableLength > bufferLimitBytes) await this.#drained();
+        }
+        this.#at = parsePosition(events.at(-1)?.id ?? '') ?? this.#at;
+        if (events.length === pageSize) continue;
+        // Nothing up to `known` is left: it was in the table before this read began.
+        if (isAfter(known, this.#at)) this.#at = known;
+        if (known !== this.#newest) continue;
+        this.#overlap = true;
+        this.#live = true;
+        return;
+      }
+    } catch (error) {
+      this.cutOff(`it could not catch up (${messageOf(error)})`);
+    }
+  }
+
+  async #drained(): Promise<void> {
+    const signal = AbortSignal.timeout(this.#options.stallLimitMs ?? stallLimitMs);
+    await once(this.#out, 'drain', { signal });
+  }
+
+  #send(event: LiveEvent): void {
+    const { organizationId, rootTaskId } = this.#options;
+    if (event.organization_id !== organizationId) return;
+    if (rootTaskId !== null && event.root_task_id !== rootTaskId) return;
+    const { organization_id: _, ...shown } = event;
+    this.#out.write(`id: ${event.id}\nevent: ${event.type}\ndata: ${JSON.stringify(shown)}\n\n`);
   }
 }

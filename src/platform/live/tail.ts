@@ -26,11 +26,21 @@ export interface Position {
   seq: string;
 }
 
+/** Largest values of the database's types xid8 and bigint. */
+const maxXid = 2n ** 64n - 1n;
+const maxSeq = 2n ** 63n - 1n;
+
 /** Reads `Last-Event-ID`; null when it is not one of ours. */
 export function parsePosition(id: string): Position | null {
   const match = /^(\d{1,20})-(\d{1,19})$/.exec(id);
-  return match ? { xid: match[1] as string, seq: match[2] as string } : null;
+  if (!match) return null;
+  const [xid, seq] = [match[1] as string, match[2] as string];
+  return BigInt(xid) <= maxXid && BigInt(seq) <= maxSeq ? { xid, seq } : null;
 }
+
+/** Whether a position lies after another. */
+export const isAfter = (a: Position, b: Position): boolean =>
+  a.xid === b.xid ? BigInt(a.seq) > BigInt(b.seq) : BigInt(a.xid) > BigInt(b.xid);
 
 interface EventRow {
   xid: string;
@@ -93,10 +103,12 @@ export class EventTail implements AsyncDisposable {
     this.#intervalMs = intervalMs;
   }
 
-  /** Starts to hand over everything after the present end; resolves with that position once it is certain. */
+  /**
+   * Starts to hand over everything after the present end; resolves with that position once it is certain. Reads are
+   * shared and never overlap, so the position only moves forward, also when many subscribe at the same moment.
+   */
   async subscribe(listener: Listener): Promise<{ from: Position; stop: () => void }> {
-    if (this.#listeners.size === 0) this.#position = await readEnd(this.#db);
-    else await this.#read();
+    await this.#read();
     const from = this.#position as Position;
     this.#listeners.add(listener);
     this.#schedule();
@@ -107,7 +119,9 @@ export class EventTail implements AsyncDisposable {
     if (this.#timer || this.#listeners.size === 0) return;
     this.#timer = setTimeout(() => {
       this.#timer = null;
-      void this.#read().finally(() => this.#schedule());
+      void this.#read()
+        .catch(this.#onError)
+        .finally(() => this.#schedule());
     }, this.#intervalMs);
   }
 
@@ -119,23 +133,23 @@ export class EventTail implements AsyncDisposable {
   }
 
   async #readOnce(): Promise<void> {
-    try {
-      for (;;) {
-        const events = await readEvents(this.#db, this.#position as Position, pageSize);
-        const last = events.at(-1);
-        if (!last) return;
-        this.#position = parsePosition(last.id);
-        for (const listener of this.#listeners) listener(events);
-        if (events.length < pageSize) return;
-      }
-    } catch (error) {
-      this.#onError(error);
+    if (this.#listeners.size === 0) {
+      this.#position = await readEnd(this.#db);
+      return;
+    }
+    for (;;) {
+      const events = await readEvents(this.#db, this.#position as Position, pageSize);
+      const last = events.at(-1);
+      if (!last) return;
+      this.#position = parsePosition(last.id);
+      for (const listener of this.#listeners) listener(events);
+      if (events.length < pageSize) return;
     }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#listeners.clear();
     if (this.#timer) clearTimeout(this.#timer);
-    await this.#reading;
+    await this.#reading?.catch(() => {});
   }
 }
