@@ -176,7 +176,7 @@ create table runs (
   created_at timestamptz not null,
   started_at timestamptz,
   ended_at timestamptz
-) with (fillfactor = 70); -- a run is updated with every step: leave room to do it in place
+) with (fillfactor = 50); -- a run is updated with every step: leave room to do it in place
 create unique index runs_one_open_per_task on runs (task_id) where state in ('queued', 'running', 'waiting', 'lost');
 create index runs_by_task on runs (task_id, id);
 create index runs_leased on runs (worker_id, lease_until) where state = 'running';
@@ -209,7 +209,6 @@ create table steps (
   fact_seq bigint not null default nextval('fact_seq'),
   primary key (run_id, seq)
 );
-create index steps_by_task on steps (task_id, started_at);
 create index steps_as_facts on steps (xid, fact_seq);
 
 -- Committed before an outside effect that cannot simply be repeated; settled with the step that holds its result.

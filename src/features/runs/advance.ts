@@ -25,6 +25,8 @@ import { readTranscript, type Step } from './transcript.ts';
 
 /** Times that an agent is told to use its tools before its run is given up. */
 const maxIdleTurns = 3;
+/** Times in a row that the same call may give the same result before the run is taken for a loop. */
+const maxRepeats = 6;
 /** Failures of our own parts in a row (sandbox, database …) before a run becomes a dead letter. */
 const maxFailures = 5;
 const failureBackoff = { baseMs: 1_000, capMs: 60_000 };
@@ -150,6 +152,13 @@ async function loop(activity: Activity): Promise<void> {
         '[notice] You act only through tools. Go on with the next tool call, or end with submit_result.',
       );
       continue;
+    }
+    if (activity.transcript.last.times >= maxRepeats) {
+      return giveUp(
+        activity,
+        'loop',
+        `The agent made the same call with the same result ${maxRepeats} times in a row.`,
+      );
     }
     if (activity.turnCount >= activity.task.max_turns) {
       return giveUp(

@@ -339,14 +339,21 @@ async function submitResult(
   const commit = args.decision === 'done' ? await deliveredCommit(activity, args.commit) : null;
   const now = nowOf(deps);
   const step = toolStep(activity, call, { content: 'handed in', is_error: false }, 'ok');
-  const handIn = { decision: args.decision, summary: args.summary, deliveredCommit: commit };
-  await commitStep(
-    deps.db,
-    lease,
-    now,
-    { ...step, idempotencyKey: stepKey(lease.runId, step.seq), startedAt: now },
-    { handIn },
-  );
+  // Nothing to execute: what was given up, without checks that would be evidence, has failed.
+  const failed = args.decision === 'gave_up' && task.checks.length === 0;
+  const handIn = { decision: args.decision, summary: args.summary, deliveredCommit: commit, review: !failed };
+  const stepOf = { ...step, idempotencyKey: stepKey(lease.runId, step.seq), startedAt: now };
+  if (!failed) await commitStep(deps.db, lease, now, stepOf, { handIn });
+  else {
+    await transact(deps.db, async tx => {
+      await commitStep(tx, lease, now, stepOf, { handIn });
+      await endTask(tx, lease.actor, now, task, 'failed', {
+        reason: `The agent gave up: ${args.summary}`,
+        decision: args.decision,
+        summary: args.summary,
+      });
+    });
+  }
   return { kind: 'stopped' };
 }
 

@@ -37,8 +37,8 @@ export interface StepExtras {
   usage?: StepUsage;
   /** Reservation for the model calls that come next; the one under `closing` is settled with it. */
   hold?: { hold: Hold; closing: string | null };
-  /** The step hands in: the run has succeeded, the task goes to review. */
-  handIn?: { decision: string; summary: string; deliveredCommit: string | null };
+  /** The step hands in: the run has succeeded, the task goes to review. `review`: a job is to decide there. */
+  handIn?: { decision: string; summary: string; deliveredCommit: string | null; review: boolean };
 }
 
 /** Name of the step `seq` of a run, the same at every attempt: what outside calls are made under. */
@@ -133,7 +133,7 @@ const statements = {
     closed as materialized (
       select budget_close(idempotency_key, $16::timestamptz) from reservations where run_id = $1 and state = 'open' and exists (select 1 from fenced)),
     queued as materialized (
-      select graphile_worker.add_job('task.review', payload := $20::json, job_key := $21, max_attempts := 25) from moved)
+      select graphile_worker.add_job('task.review', payload := $20::json, job_key := $21, max_attempts := 25) from moved where $22::boolean)
     select (select count(*) from step) as written, null::bigint as held, (select count(*) from closed) + (select count(*) from queued) as done`,
 } as const;
 
@@ -162,14 +162,8 @@ function holdValues({ hold, closing }: NonNullable<StepExtras['hold']>): unknown
 }
 
 function handInValues(result: NonNullable<StepExtras['handIn']>, lease: Lease): unknown[] {
-  const { decision, summary, deliveredCommit } = result;
-  return [
-    decision,
-    summary,
-    deliveredCommit,
-    JSON.stringify({ task_id: lease.taskId }),
-    `task.review:${lease.taskId}`,
-  ];
+  const job = [JSON.stringify({ task_id: lease.taskId }), `task.review:${lease.taskId}`, result.review];
+  return [result.decision, result.summary, result.deliveredCommit, ...job];
 }
 
 /** Commits an intent before an effect whose repetition would matter. Found again after a crash. */

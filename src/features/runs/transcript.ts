@@ -20,6 +20,8 @@ export interface Transcript {
   idle: boolean;
   /** Turns in a row without a tool call. */
   idleTurns: number;
+  /** The last call with its result, and how often in a row it came: what a loop is recognised by. */
+  last: { call: string; times: number };
   /** UTF-8 bytes of all that is sent, tools aside: what token estimates are made from. */
   bytes: number;
 }
@@ -32,6 +34,7 @@ export function readTranscript(steps: readonly Step[]): Transcript {
     pending: [],
     idle: false,
     idleTurns: 0,
+    last: { call: '', times: 0 },
     bytes: 0,
   };
   for (const step of steps) appendStep(transcript, step);
@@ -78,7 +81,10 @@ function appendResult(transcript: Transcript, step: Step): void {
   if (last?.role === 'tool') last.content.push(result);
   else transcript.messages.push({ role: 'tool', content: [result] });
   transcript.bytes += Buffer.byteLength(result.content) + messageBytes;
-  transcript.pending = transcript.pending.filter(call => call.id !== step.call_id);
+  const call = JSON.stringify([step.name, step.data.arguments ?? null, result.content]);
+  const times = call === transcript.last.call ? transcript.last.times + 1 : 1;
+  transcript.last = { call, times };
+  transcript.pending = transcript.pending.filter(other => other.id !== step.call_id);
 }
 
 /** What a provider's format adds to a message, generously. */

@@ -221,15 +221,14 @@ export function taskRoutes(server: Server, deps: TaskDeps): void {
     async request => {
       const actor = actorOf(request);
       const task = await getTask(db, actor, request.params.id);
+      const tree = request.query.tree === 'true';
       let query = db
         .selectFrom('steps')
+        .innerJoin('runs as r', 'r.id', 'steps.run_id')
+        .innerJoin('tasks as t', 't.id', 'r.task_id')
         .selectAll('steps')
-        .where('steps.organization_id', '=', actor.organizationId);
-      if (request.query.tree === 'true') {
-        query = query
-          .innerJoin('tasks as t', 't.id', 'steps.task_id')
-          .where('t.root_task_id', '=', task.root_task_id) as typeof query;
-      } else query = query.where('steps.task_id', '=', task.id);
+        .where('steps.organization_id', '=', actor.organizationId)
+        .where(tree ? 't.root_task_id' : 't.id', '=', tree ? task.root_task_id : task.id);
       if (request.query.after) query = query.where('steps.started_at', '>', new Date(request.query.after));
       const rows = await query
         .orderBy('steps.started_at')
