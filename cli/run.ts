@@ -69,6 +69,7 @@ Start here:
   ./guildhall demo                                        a team fixes a failing test, no key needed
   ./guildhall up                                          serve, and print a sign-in link
   ./guildhall task create --repo . --check "npm test" "Fix the failing test"
+  ./guildhall test                                        in a checkout: run the whole test suite
 
 Exit codes: 0 ok, 1 failed, 2 usage, 3 refused by policy or budget, 4 not found, 5 unavailable`,
     );

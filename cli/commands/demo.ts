@@ -83,7 +83,13 @@ async function perform(
   tell(`Repository ${location}, check \`${check}\`.`);
   const { id } = await value(
     connection.api.POST('/api/v1/tasks', {
-      body: { request, title: 'Fix the failing test', repository: { location }, checks: [check] },
+      body: {
+        request,
+        title: 'Fix the failing test',
+        repository: { location },
+        checks: [check],
+        deadline_minutes: 30,
+      },
     }),
   );
   tell(`Task ${id}: ${request}\n`);

@@ -117,6 +117,7 @@ export function showOutcome(io: Io, { task, checks, result }: Outcome, directory
     bold('Checks, run by the server in fresh sandboxes'),
     showChecks(io, checks) || '  none was run',
   ];
-  if (result.diff) lines.push('', bold('Diff'), colourDiff(io, result.diff));
+  if (result.diff) lines.push('', bold('Diff'), colourDiff(io, result.diff).trimEnd());
+  lines.push('', `See every step on the page: ./guildhall up, then open task ${task.id}.`);
   return `${lines.join('\n').trimEnd()}\n`;
 }

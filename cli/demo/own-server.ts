@@ -1,7 +1,7 @@
 /** The server of a demo: the one that runs on the local data, or one that is started for the demo and stopped with it. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdir, open, readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir, open, readFile, stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { createClient } from '../../sdk/client.ts';
 import { Problem } from '../../src/base/problem.ts';
@@ -51,8 +51,8 @@ export async function openServer(
 /** The data directory lets other users pass through (sandboxes run as one), but not look. */
 async function makeLogFile(dataDir: string): Promise<string> {
   try {
-    await mkdir(dataDir, { recursive: true, mode: 0o711 });
-    await mkdir(join(dataDir, 'logs'), { recursive: true, mode: 0o700 });
+    await makeDirectory(dataDir, 0o711);
+    await makeDirectory(join(dataDir, 'logs'), 0o700);
   } catch (error) {
     throw new Problem(
       'unavailable',
@@ -61,6 +61,20 @@ async function makeLogFile(dataDir: string): Promise<string> {
     );
   }
   return join(dataDir, 'logs', 'demo-server.log');
+}
+
+/** Also its parents. Node's own `recursive` never returns where a directory cannot be made although its parent is there (/proc). */
+async function makeDirectory(path: string, mode: number): Promise<void> {
+  try {
+    await mkdir(path, { mode });
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'EEXIST') return;
+    const parent = dirname(path);
+    if (code !== 'ENOENT' || (await stat(parent).catch(() => null))) throw error;
+    await makeDirectory(parent, mode);
+    await mkdir(path, { mode });
+  }
 }
 
 async function untilReady(

@@ -9,23 +9,27 @@ const run = promisify(execFile);
 
 const shop: Record<string, string> = {
   'package.json': '{"name":"shop","type":"module","scripts":{"test":"node --test"}}\n',
-  'src/cart.js': `/** What a line costs after its discount. */
-export function lineTotal(line) {
-  return line.price * line.count + line.discount;
-}
-
-export function cartTotal(lines) {
-  return lines.reduce((sum, line) => sum + lineTotal(line), 0);
-}
-`,
-  'test/cart.test.js': `import assert from 'node:assert/strict';
-import test from 'node:test';
-import { lineTotal } from '../src/cart.js';
-
-test('a discount lowers the price of its line', () => {
-  assert.equal(lineTotal({ price: 500, count: 2, discount: 100 }), 900);
-});
-`,
+  'src/cart.js': [
+    '/** What a line costs after its discount. */',
+    'export function lineTotal(line) {',
+    '  return line.price * line.count + line.discount;',
+    '}',
+    '',
+    'export function cartTotal(lines) {',
+    '  return lines.reduce((sum, line) => sum + lineTotal(line), 0);',
+    '}',
+    '',
+  ].join('\n'),
+  'test/cart.test.js': [
+    "import assert from 'node:assert/strict';",
+    "import test from 'node:test';",
+    "import { lineTotal } from '../src/cart.js';",
+    '',
+    "test('a discount lowers the price of its line', () => {",
+    '  assert.equal(lineTotal({ price: 500, count: 2, discount: 100 }), 900);',
+    '});',
+    '',
+  ].join('\n'),
 };
 
 export async function makeRepository(): Promise<AsyncDisposable & { path: string }> {
