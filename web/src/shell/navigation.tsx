@@ -63,6 +63,7 @@ export function Navigation({ live, onPalette }: { live: LiveState; onPalette: ()
             <Search />
           </IconButton>
           <ThemeSwitch />
+          <SignOut />
         </span>
       </div>
       <nav
@@ -155,6 +156,19 @@ function LiveDot({ state }: { state: LiveState }): ReactNode {
 
 function Account(): ReactNode {
   const { data: me } = useQuery(meQuery);
+  return (
+    <div className="mt-auto flex items-center gap-1 border-line border-t p-3">
+      <div className="min-w-0 flex-1 pl-1.5 leading-tight">
+        <p className="truncate font-medium text-sm">{me?.member.name}</p>
+        <p className="truncate text-ink-3 text-xs first-letter:uppercase">{me?.member.role}</p>
+      </div>
+      <ThemeSwitch />
+      <SignOut />
+    </div>
+  );
+}
+
+function SignOut(): ReactNode {
   const queries = useQueryClient();
   const navigate = useNavigate();
   async function signOut(): Promise<void> {
@@ -163,15 +177,8 @@ function Account(): ReactNode {
     await navigate({ to: '/sign-in' });
   }
   return (
-    <div className="mt-auto flex items-center gap-1 border-line border-t p-3">
-      <div className="min-w-0 flex-1 pl-1.5 leading-tight">
-        <p className="truncate font-medium text-sm">{me?.member.name}</p>
-        <p className="truncate text-ink-3 text-xs first-letter:uppercase">{me?.member.role}</p>
-      </div>
-      <ThemeSwitch />
-      <IconButton name="Sign out" onClick={() => void signOut()}>
-        <LogOut />
-      </IconButton>
-    </div>
+    <IconButton name="Sign out" onClick={() => void signOut()}>
+      <LogOut />
+    </IconButton>
   );
 }

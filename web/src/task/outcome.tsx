@@ -1,12 +1,14 @@
 /** What came of a task: its words, what it delivered, or why it stands still. */
 import { GitBranch, GitCommitHorizontal } from 'lucide-react';
-import { type ReactNode, useState } from 'react';
+import { lazy, type ReactNode, Suspense, useState } from 'react';
 import type { TaskDetail } from '../api/types.ts';
 import { shortCommit, words } from '../format.ts';
 import { isOpen, StateIcon, stateLabel } from '../tasks/state.tsx';
 import { cn } from '../ui/cn.ts';
 import { Command, Id } from '../ui/copy.tsx';
 import { Prose } from '../ui/prose.tsx';
+
+const RaiseBudget = lazy(() => import('./raise-budget.tsx'));
 
 export function Outcome({ task }: { task: TaskDetail }): ReactNode {
   const open = isOpen(task.state);
@@ -47,6 +49,11 @@ export function Outcome({ task }: { task: TaskDetail }): ReactNode {
         <p className={cn('mt-1.5 break-words', good || open ? 'text-ink-2' : 'text-bad')}>
           {task.state_reason}
         </p>
+      )}
+      {task.waiting_on === 'budget' && task.budget && (
+        <Suspense>
+          <RaiseBudget task={task} />
+        </Suspense>
       )}
       {task.summary && <Summary text={task.summary} />}
     </section>
