@@ -12,13 +12,13 @@ import { enqueue } from '../../platform/queue/queue.ts';
 import { charge, closeReservations, type Hold, reserve } from '../budgets/budgets.ts';
 import { costOf, dearestInputCost, type Price } from '../budgets/prices.ts';
 import { bookUsage } from '../budgets/usage.ts';
-import type { ModelFailed, ModelRequest, ModelSuccess, ModelTool } from '../models/port.ts';
+import type { ModelFailed, ModelRequest, ModelSuccess } from '../models/port.ts';
 import { type Activity, nextSeq, nowOf, record } from './context.ts';
 import { fail } from './ending.ts';
 import { commitStep, type StepUsage, stepKey } from './journal.ts';
 import { LeaseLost, requireLease, subjectOf, suspendRun } from './lease.ts';
 import { surroundingsOf } from './surroundings.ts';
-import { toolsFor } from './tool-list.ts';
+import { offerTo } from './tool-list.ts';
 
 /** Retries of a failing call before it becomes a dead letter. */
 export const maxModelRetries = 3;
@@ -38,7 +38,7 @@ interface Estimate {
 }
 
 async function estimate(activity: Activity, addedBytes = 0): Promise<Estimate> {
-  const tools = Buffer.byteLength(JSON.stringify(toolsFor(activity)));
+  const tools = offerTo(activity).bytes;
   const { budgetIds } = await surroundingsOf(activity);
   const inputTokens = Math.ceil((activity.transcript.bytes + addedBytes + tools) / bytesPerToken);
   return { inputTokens, price: activity.price, budgetIds };
@@ -129,7 +129,7 @@ function requestFor(activity: Activity, e: Estimate): ModelRequest {
     const left = activity.held.left - dearestInputCost(e.price, e.inputTokens);
     maxOutput = Math.min(maxOutput, Math.floor((left * 1_000_000) / e.price.output_micros));
   }
-  const tools: ModelTool[] = toolsFor(activity);
+  const { tools } = offerTo(activity);
   const deciding = tools.length === 1 && tools[0]?.name === 'decide_assignment';
   return {
     model: model.model,

@@ -23,8 +23,27 @@ const toTool = (name: ToolName): ModelTool => ({
   input_schema: schemaOf(name),
 });
 
+export interface Offer {
+  tools: ModelTool[];
+  /** UTF-8 bytes that they add to a request. */
+  bytes: number;
+}
+
+const offers = new WeakMap<Activity, { key: string; offer: Offer }>();
+
+/** What an activity is offered; made anew only when its task has been accepted in between. */
+export function offerTo(activity: Activity): Offer {
+  const key = String(activity.task.accepted_at);
+  const made = offers.get(activity);
+  if (made?.key === key) return made.offer;
+  const tools = toolsFor(activity);
+  const offer = { tools, bytes: Buffer.byteLength(JSON.stringify(tools)) };
+  offers.set(activity, { key, offer });
+  return offer;
+}
+
 /** Before a delegated task is accepted there is only the decision; then what the agent's definition grants. */
-export function toolsFor(activity: Pick<Activity, 'task' | 'agent'>): ModelTool[] {
+function toolsFor(activity: Pick<Activity, 'task' | 'agent'>): ModelTool[] {
   const { task, agent } = activity;
   if (task.parent_task_id !== null && task.accepted_at === null) return [toTool('decide_assignment')];
   return agent.tools

@@ -17,7 +17,7 @@ import { type ControlResult, controlTools } from './control-tools.ts';
 import { declareIntent, stepKey } from './journal.ts';
 import { requireLease, suspendRun } from './lease.ts';
 import { surroundingsOf } from './surroundings.ts';
-import { toolsFor } from './tool-list.ts';
+import { offerTo } from './tool-list.ts';
 import { settleTool } from './tool-result.ts';
 import type { ToolCall } from './transcript.ts';
 import { openWorkspace } from './workspace.ts';
@@ -58,7 +58,7 @@ export async function callTool(
 }
 
 async function prepare(activity: Activity, call: ToolCall): Promise<Prepared> {
-  const offered = toolsFor(activity).some(tool => tool.name === call.name);
+  const offered = offerTo(activity).tools.some(tool => tool.name === call.name);
   if (!offered) return { kind: 'refused', outcome: 'refused', reason: `You have no tool ${call.name}.` };
   const name = call.name as ToolName;
   const parsed = (toolArguments[name] as z.ZodType).safeParse(call.arguments);
