@@ -175,6 +175,26 @@ bench.attack('ordinary tools run: node, npm, git, python, a server on loopback',
   assert.equal(text(result.stdout), '1\nsandbox\nsandbox\nserved\nchild\n', text(result.stderr));
 });
 
+bench.attack('toolchains come first in PATH and the given node last, wherever they lie', async t => {
+  const tools = join(bench.directory(), 'closed-tools');
+  mkdirSync(join(tools, 'bin'), { recursive: true });
+  writeFileSync(join(tools, 'bin', 'git'), '#!/bin/sh\necho git of the toolchain\n', { mode: 0o755 });
+  const stateDir = join(bench.directory(), 'with-tools');
+  const nodeBinary = process.execPath;
+  const driver = await createBwrapDriver({ stateDir, toolchainPaths: [tools], nodeBinary });
+  const policy = defaultSandboxPolicy;
+  const sandbox = await driver.create({ id: 'tools', identity: 1, workspace: null, mounts: [], policy });
+  t.after(() => sandbox.destroy());
+  const script = `git; /opt/guildhall/bin/node --version; echo "$PATH" | sed 's/.*://'; touch /opt/guildhall/bin/x ${tools}/bin/x`;
+  const result = await sandbox.exec({ argv: ['/bin/bash', '-c', script] });
+  assert.equal(
+    text(result.stdout),
+    `git of the toolchain\n${process.version}\n/opt/guildhall/bin\n`,
+    text(result.stderr),
+  );
+  assert.equal(text(result.stderr).match(/Read-only file system/g)?.length, 2);
+});
+
 test('without bubblewrap the driver says what to install, and refuses', async t => {
   const stateDir = mkdtempSync(join(tmpdir(), 'guildhall-bare-'));
   t.after(() => rmSync(stateDir, { recursive: true, force: true }));

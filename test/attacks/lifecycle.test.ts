@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdirSync, readdirSync, realpathSync } from 'node:fs';
+import { mkdirSync, readdirSync, realpathSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -95,8 +95,15 @@ bench.attack('SBX-06 a daemon does not survive the server, and the next server c
   await waitUntil(() => processesWith(word).length === 0, 2000);
   assert.deepEqual(processesWith(word), []);
 
+  // As if it had been killed while it handed a file over.
+  writeFileSync(join(stateDir, `unnamed-${child.pid}-0`), 'left');
+  writeFileSync(join(stateDir, `unnamed-${process.pid}-0`), 'in use');
   const next = await createBwrapDriver({ stateDir, toolchainPaths: [], nodeBinary: null });
   assert.deepEqual((await next.reconcile(new Set(['victim_1']))).removed, []);
+  assert.deepEqual(
+    readdirSync(stateDir).filter(name => name.startsWith('unnamed-')),
+    [`unnamed-${process.pid}-0`],
+  );
   assert.deepEqual((await next.reconcile(new Set())).removed, ['victim_1']);
   assert.deepEqual((await next.reconcile(new Set())).removed, []);
   assert.deepEqual(readdirSync(join(stateDir, 'run')), []);

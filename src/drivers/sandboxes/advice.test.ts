@@ -53,3 +53,8 @@ test('in a container: how to start it, and root without mounts', () => {
   const unshare = 'unshare: unshare failed: Operation not permitted';
   assert.match(adviseRefused(unshare, facts({ container: true, root: true })).fix!, /ordinary user/);
 });
+
+test('a bubblewrap that is too old is called that', () => {
+  const advice = adviseRefused('bwrap: Unknown option --disable-userns', facts({}));
+  assert.match(advice.reason, /too old, 0\.8\.0 or newer/);
+});

@@ -64,6 +64,9 @@ export function adviseRefused(stderr: string, facts: Facts): Advice {
     reason,
     fix: asRoot(facts, `sysctl -w ${name}=${value}`),
   });
+  if (/unknown option/i.test(stderr)) {
+    return { reason: `bubblewrap is too old, 0.8.0 or newer is needed (${reason})`, fix: null };
+  }
   if (/unshare.*Operation not permitted/i.test(stderr) && facts.root) {
     return {
       reason: 'the server is root without the right to mount',

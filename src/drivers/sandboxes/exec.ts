@@ -19,6 +19,10 @@ import { judge } from './verdict.ts';
 import { watch } from './watch.ts';
 
 const defaultOutputBytes = 1024 * 1024;
+/** What the kernel takes in one word (MAX_ARG_STRLEN, less its end), and safely in all of them together. */
+const maxWordBytes = 131_071;
+const maxCommandBytes = 1024 * 1024;
+const maxVariables = 1000;
 
 /** @throws Problem `sandbox_request_invalid` for a request that no sandbox could run. */
 export async function execute(box: Box, request: ExecRequest): Promise<ExecResult> {
@@ -89,6 +93,14 @@ function checkRequest(request: ExecRequest): string {
   for (const [name, value] of Object.entries(env)) {
     if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) faults.push(`${JSON.stringify(name)} is no variable name`);
     if (value.includes('\0')) faults.push(`the variable ${name} contains a zero byte`);
+  }
+  const sizes = [...argv, ...Object.entries(env).map(pair => pair.join('='))].map(word =>
+    Buffer.byteLength(word),
+  );
+  const tooLong =
+    sizes.some(size => size > maxWordBytes) || sizes.reduce((sum, size) => sum + size, 0) > maxCommandBytes;
+  if (tooLong || Object.keys(env).length > maxVariables) {
+    faults.push('it is too long: pass large content as standard input');
   }
   if (timeout_ms !== undefined && !(timeout_ms > 0)) faults.push('the time limit must be positive');
   const cwd = posix.resolve(workspaceTarget, request.cwd ?? '.');

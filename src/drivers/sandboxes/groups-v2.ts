@@ -1,10 +1,10 @@
 /**
  * Control groups version 2. A group may have either processes or controlled children, so there are two ways in:
  *
- * 1. The nearest ancestor that hands the controllers down already and that we may write: a slice when the server is
- *    root, the user's own subtree when a terminal of a desktop session started it.
- * 2. Our own group, delegated to us (`Delegate=yes`, or a container): the processes in it, which must be us and our
- *    descendants, move to a leaf first.
+ * 1. Our own group, when nobody else is in it (a service, a scope with `Delegate=yes`, a container): we and our
+ *    descendants move to a leaf. Its limits hold for sandboxes too, and whoever ends the group ends them.
+ * 2. Else the nearest ancestor that hands the controllers down already and that we may write: the user's own subtree
+ *    when a terminal of a desktop session started the server.
  */
 import {
   accessSync,
@@ -15,7 +15,7 @@ import {
   rmdirSync,
   writeFileSync,
 } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { groupDirectory, readMounts } from './group-paths.ts';
 import type { GroupLimits, Hierarchy } from './groups.ts';
 
@@ -29,7 +29,8 @@ export function openVersion2(parentName: string): Hierarchy | null {
   const own = groupDirectory(mounts, readFileSync('/proc/self/cgroup', 'utf8'), null);
   const top = mounts[0]?.point;
   if (own === null || top === undefined) return null;
-  const base = nearestThatHandsDown(own, top) ?? takeOver(own);
+  const base =
+    basename(own) === serverLeaf ? dirname(own) : (takeOver(own, top) ?? nearestThatHandsDown(own, top));
   if (base === null) return null;
   const parent = join(base, parentName);
 
@@ -83,24 +84,33 @@ function handDown(directory: string): void {
   if (!hasAll(wordsOf(file))) writeFileSync(file, controllers.map(name => `+${name}`).join(' '));
 }
 
-function takeOver(own: string): string | null {
+function takeOver(own: string, top: string): string | null {
   if (!hasAll(wordsOf(join(own, 'cgroup.controllers'))) || !mayWrite(own)) return null;
   if (handsDownAtOnce(own)) return own;
   const members = wordsOf(join(own, 'cgroup.procs')).filter(Boolean).map(Number);
-  if (!members.every(isOurs)) return null;
+  // The top that a container sees is the container's alone.
+  if (own !== top && !members.every(isOurs)) return null;
   const leaf = join(own, serverLeaf);
-  const moveAll = (directory: string) => {
-    for (const pid of members) writeFileSync(join(directory, 'cgroup.procs'), String(pid));
-  };
-  mkdirSync(leaf, { recursive: true });
   try {
-    moveAll(leaf);
+    mkdirSync(leaf, { recursive: true });
+    move(members, leaf);
     handDown(own);
     return own;
-  } catch (error) {
-    moveAll(own);
-    rmdirSync(leaf);
-    throw error;
+  } catch {
+    // Not ours to divide after all: as before.
+    move(members, own);
+    if (existsSync(leaf)) rmdirSync(leaf);
+    return null;
+  }
+}
+
+function move(members: number[], directory: string): void {
+  for (const pid of members) {
+    try {
+      writeFileSync(join(directory, 'cgroup.procs'), String(pid));
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error; // Ended meanwhile.
+    }
   }
 }
 

@@ -6,7 +6,7 @@
  * version 2 where the server owns or was delegated a subtree, else version 1 (or hybrid) where its files are
  * writable, else none, and then memory and processor limits are best effort.
  */
-import { appendFileSync, existsSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf } from '../../base/problem.ts';
@@ -72,9 +72,10 @@ async function tryOut(hierarchy: Hierarchy): Promise<void> {
 function removals(hierarchy: Hierarchy, stateDir: string) {
   // A restarted server may sit in another group than its predecessor: parents are remembered to be found again.
   const memory = join(stateDir, 'group-parents');
-  const former = existsSync(memory) ? readFileSync(memory, 'utf8').split('\n').filter(Boolean) : [];
-  const fresh = hierarchy.parents.filter(parent => !former.includes(parent));
-  if (fresh.length > 0) appendFileSync(memory, `${fresh.join('\n')}\n`);
+  const former = existsSync(memory) ? readFileSync(memory, 'utf8').split('\n') : [];
+  const known = new Set([...former.filter(parent => existsSync(parent)), ...hierarchy.parents]);
+  known.delete('');
+  writeFileSync(memory, [...known, ''].join('\n'));
 
   return {
     async remove(id: string): Promise<void> {
@@ -83,7 +84,7 @@ function removals(hierarchy: Hierarchy, stateDir: string) {
     },
     async removeOthers(isKept: (id: string) => boolean): Promise<string[]> {
       const removed = new Set<string>();
-      const parents = new Set([...former, ...hierarchy.parents].filter(parent => existsSync(parent)));
+      const parents = [...known].filter(parent => existsSync(parent));
       for (const parent of parents) {
         for (const entry of readdirSync(parent, { withFileTypes: true })) {
           if (!entry.isDirectory() || isKept(entry.name)) continue;
@@ -91,7 +92,7 @@ function removals(hierarchy: Hierarchy, stateDir: string) {
           removed.add(entry.name);
         }
       }
-      removeEmptyParents([...parents]);
+      removeEmptyParents(parents);
       return [...removed];
     },
   };

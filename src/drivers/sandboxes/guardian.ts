@@ -17,7 +17,7 @@ for fd in /proc/self/fd/*; do
   (( fd > 2 && fd != 255 )) && eval "exec $fd>&-"
 done
 read -r _
-for (( round = 0; round < 40; round++ )); do
+for (( round = 0; round < 20; round++ )); do
   for file in /proc/[0-9]*/cmdline; do
     words=()
     mapfile -d '' -t words < "$file"
@@ -28,7 +28,7 @@ for (( round = 0; round < 40; round++ )); do
       fi
     done
   done
-  read -r -t 0.05 _ <> <(:)
+  sleep 0.1
 done 2>/dev/null
 `;
 

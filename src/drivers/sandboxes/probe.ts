@@ -51,7 +51,7 @@ export async function probeHost(host: Host): Promise<SandboxProbe> {
   if (!host.filters.supported) {
     return unusable({ reason: `there is no system call filter for ${process.arch}`, fix: null });
   }
-  const directory = mkdtempSync(join(host.stateDir, 'probe-'));
+  const directory = mkdtempSync(join(host.stateDir, `probe-${process.pid}-`));
   try {
     const canary = join(directory, 'canary');
     writeFileSync(canary, 'visible to the server only');

@@ -40,6 +40,7 @@ export async function reconcile(host: Host, keep: ReadonlySet<string>): Promise<
     rmSync(path, { recursive: true, force: true });
     removed.add(id);
   }
+  removeLeftFiles(host.stateDir);
   if (removed.size > 0) host.log({ msg: 'sandboxes of a former server removed', removed: [...removed] });
   return { removed: [...removed] };
 }
@@ -49,6 +50,15 @@ function isOfLivingServer(host: Host, id: string): boolean {
   const trial = /^trial_(\d+)$/.exec(id);
   if (trial) return readStatus(Number(trial[1])) !== null;
   return readRunDirectories(host).some(directory => directory.id === id && directory.serverLives);
+}
+
+/** What a server was about to hand over or to clean up when it ended. */
+function removeLeftFiles(stateDir: string): void {
+  for (const name of readdirSync(stateDir)) {
+    const server = /^(?:unnamed|probe)-(\d+)-/.exec(name)?.[1];
+    if (server === undefined || readStatus(Number(server)) !== null) continue;
+    rmSync(join(stateDir, name), { recursive: true, force: true });
+  }
 }
 
 /** Whether the topmost marked process above is a child of the server that started it. */
