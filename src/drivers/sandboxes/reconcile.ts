@@ -2,7 +2,8 @@
  * Clean-up after a server that died: sandboxes that outlived it (they are tied to it by a parent-death signal, which
  * misses the first milliseconds of a start), their control groups and pipes.
  */
-import { readFileSync, rmSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { markerPrefix, readRunDirectories } from './box.ts';
 import type { Host } from './host.ts';
 import { findMarked, identify, killIfSame, readStatus, waitUntilGone } from './processes.ts';
