@@ -1,6 +1,7 @@
 /** The API of an app: every feature's routes on one server, the page beside them, and what is ready. */
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import fastifyStatic from '@fastify/static';
 import swaggerUi from '@fastify/swagger-ui';
 import { sql } from 'kysely';
@@ -142,16 +143,21 @@ export async function components(app: App, clock: Clock): Promise<Component[]> {
   return found;
 }
 
+/** Whoever asks whether we are ready gives up after a few seconds: a busy database has to be told in that time. */
+const databaseLimitMs = 2_000;
+
 async function checkDatabase(app: App): Promise<Component> {
   const base = { name: 'database', required: true };
   try {
-    const { rows } = await sql<{
-      version: string;
-    }>`select current_setting('server_version') as version`.execute(app.db);
-    if (!(await isMigrated(app.db)))
+    const found = await Promise.race([
+      lookAtDatabase(app),
+      setTimeout(databaseLimitMs, null, { ref: false }),
+    ]);
+    if (!found) throw new Error(`no answer within ${databaseLimitMs} ms`);
+    if (!found.migrated)
       return { ...base, state: 'failed', summary: 'Migrations are missing.', fix: './guildhall migrate' };
     const kind = app.config.databaseUrl ? 'external' : 'embedded';
-    return { ...base, state: 'ok', summary: `PostgreSQL ${rows[0]?.version}, ${kind}`, fix: null };
+    return { ...base, state: 'ok', summary: `PostgreSQL ${found.version}, ${kind}`, fix: null };
   } catch (error) {
     app.log.warn({ reason: messageOf(error) }, 'database check failed');
     return {
@@ -161,6 +167,13 @@ async function checkDatabase(app: App): Promise<Component> {
       fix: app.config.databaseUrl ? 'check DATABASE_URL and the server behind it' : 'restart Guildhall',
     };
   }
+}
+
+async function lookAtDatabase(app: App): Promise<{ version: string; migrated: boolean }> {
+  const { rows } = await sql<{
+    version: string;
+  }>`select current_setting('server_version') as version`.execute(app.db);
+  return { version: rows[0]?.version ?? 'unknown', migrated: await isMigrated(app.db) };
 }
 
 async function checkWorkers(app: App, clock: Clock): Promise<Component> {

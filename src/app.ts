@@ -26,7 +26,15 @@ import { Sweeper } from './features/runs/sweep.ts';
 import { Worker } from './features/runs/worker.ts';
 import { defaultSandboxPolicy, type SandboxDriver, type SandboxProbe } from './features/sandboxes/port.ts';
 import type { Workshop } from './features/sandboxes/workshop.ts';
-import { type Db, openDb, openPool, type PoolSettings, transact } from './platform/db/db.ts';
+import {
+  type Db,
+  isConnectionLoss,
+  openDb,
+  openPool,
+  type PoolSettings,
+  sqlState,
+  transact,
+} from './platform/db/db.ts';
 import { isMigrated, migrate } from './platform/db/migrate.ts';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from './platform/embedded/postgres.ts';
 
@@ -220,10 +228,12 @@ export async function migrateDatabase(
     return applied;
   } catch (error) {
     if (error instanceof Problem) throw error;
+    // Also a role or a database that is not there: classes 28 and 3D.
+    const lost = isConnectionLoss(error) || /^(28|3D)/.test(sqlState(error) ?? '');
     throw new Problem(
       'unavailable',
-      'database_unreachable',
-      `The database cannot be reached: ${messageOf(error)}.`,
+      lost ? 'database_unreachable' : 'migration_failed',
+      `The database cannot be ${lost ? 'reached' : 'brought up to date'}: ${messageOf(error)}.`,
       { cause: error },
     );
   } finally {
@@ -275,10 +285,21 @@ async function createWorkshop(options: AppOptions): Promise<Workshop> {
   const driver =
     options.sandboxDriver ?? (config.sandbox.driver === 'off' ? createOffDriver() : await bwrap(config, log));
   let known: { probe: SandboxProbe; at: number } | null = null;
+  let probing: Promise<SandboxProbe> | null = null;
   const probe = async (): Promise<SandboxProbe> => {
     const life = known?.probe.usable ? probeLifeMs.usable : probeLifeMs.unusable;
-    if (!known || Date.now() - known.at > life) known = { probe: await driver.probe(), at: Date.now() };
-    return known.probe;
+    if (known && Date.now() - known.at <= life) return known.probe;
+    // Many may ask at once: one look serves them all.
+    probing ??= driver
+      .probe()
+      .then(found => {
+        known = { probe: found, at: Date.now() };
+        return found;
+      })
+      .finally(() => {
+        probing = null;
+      });
+    return probing;
   };
   return {
     dataDir: config.dataDir,

@@ -4,6 +4,7 @@
  * random bits, so a slow hash would add nothing.
  */
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
+import { sql } from 'kysely';
 import { newId } from '../../base/ids.ts';
 import { Problem } from '../../base/problem.ts';
 import { hours, minutes } from '../../base/time.ts';
@@ -46,8 +47,12 @@ export interface Installation {
   ownerId: string;
 }
 
+const installationLock = 7_204_812_118;
+
 /** Makes the first organization, its owner and its first project; later calls find them as they are. */
 export async function ensureInstallation(tx: Tx, now: Date): Promise<Installation> {
+  // Held to the end of the transaction, in which the first team is made too: of several that start, one makes them.
+  await sql`select pg_advisory_xact_lock(${installationLock}::bigint)`.execute(tx);
   const found = await findInstallation(tx);
   if (found) return found;
   const made = { organizationId: newId('org'), projectId: newId('proj'), ownerId: newId('mem') };

@@ -1,6 +1,6 @@
 /**
- * Migrations: plain numbered SQL, `NNNN_name.up.sql` with its `.down.sql`. Kysely's migrator takes an advisory
- * lock, so of several starters one applies them and the others find them applied. Workers never migrate.
+ * Migrations: plain numbered SQL, `NNNN_name.up.sql` with its `.down.sql`. An advisory lock sees to it that of
+ * several starters one applies them and the others find them applied. Workers never migrate.
  */
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -27,8 +27,22 @@ async function readMigrations(): Promise<Record<string, Migration>> {
   return migrations;
 }
 
+/** Any number that nobody else locks: grants and the queue's own migrations do not bear a second migrator. */
+const lockNumber = 7_204_812_117;
+
 /** Applies what is missing. @returns names that were applied. @throws Problem `database_newer`, `migration_failed`. */
 export async function migrate(db: Db, pool: pg.Pool, appRole: string | null): Promise<string[]> {
+  const holder = await pool.connect();
+  try {
+    await holder.query('select pg_advisory_lock($1)', [lockNumber]);
+    return await migrateAlone(db, pool, appRole);
+  } finally {
+    // Closed rather than given back: with its end the lock ends, whatever happened.
+    holder.release(true);
+  }
+}
+
+async function migrateAlone(db: Db, pool: pg.Pool, appRole: string | null): Promise<string[]> {
   const migrations = await readMigrations();
   await refuseNewer(db, Object.keys(migrations));
   const migrator = new Migrator({ db, provider: { getMigrations: async () => migrations } });
@@ -94,7 +108,12 @@ async function grantTo(db: Db, role: string): Promise<void> {
   await sql`grant select, insert, update, delete on all tables in schema public, graphile_worker to ${name}`.execute(
     db,
   );
-  await sql`revoke update, delete on audit_records, steps, events, usage_records from ${name}`.execute(db);
+  // What happened, what it cost and what was shown about it is only added to.
+  await sql`revoke update, delete on audit_records, steps, events, usage_records, prices, checks, artifacts, agent_definitions
+    from ${name}`.execute(db);
+  await sql`revoke insert, update, delete on kysely_migration, kysely_migration_lock from ${name}`.execute(
+    db,
+  );
   await sql`grant usage, select on all sequences in schema public, graphile_worker to ${name}`.execute(db);
   await sql`grant execute on all functions in schema public, graphile_worker to ${name}`.execute(db);
   // graphile-worker protects its tables by row-level security without policies: nobody but the owner sees a row.
