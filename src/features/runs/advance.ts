@@ -5,7 +5,7 @@
 import { sql } from 'kysely';
 import { backoffMs } from '../../base/backoff.ts';
 import { messageOf, Problem, toProblem } from '../../base/problem.ts';
-import { type Db, transact } from '../../platform/db/db.ts';
+import { type Db, type Tx, transact } from '../../platform/db/db.ts';
 import { enqueue } from '../../platform/queue/queue.ts';
 import { getAgentVersion, type Roster, readRoster } from '../agents/agents.ts';
 import { closeReservations } from '../budgets/budgets.ts';
@@ -54,7 +54,7 @@ export async function advanceRun(deps: RunDeps, holder: Holder, runId: string): 
         { ...log, reason: messageOf(held.signal.aborted ? held.signal.reason : error) },
         'run left to others',
       );
-      await transact(deps.db, tx => giveBack(tx, lease));
+      await transact(deps.db, tx => giveBack(tx, lease, nowOf(deps)));
       return;
     }
     deps.log.error({ ...log, err: error }, 'run could not be advanced');
@@ -314,14 +314,16 @@ async function giveUp(activity: Activity, code: string, reason: string): Promise
 async function pauseOrGiveBack(activity: Activity, why: 'drain' | 'pause'): Promise<void> {
   const { deps, lease } = activity;
   await transact(deps.db, async tx => {
-    if (why === 'drain') return giveBack(tx, lease);
-    await releaseRun(tx, lease);
+    if (why === 'drain') return giveBack(tx, lease, nowOf(deps));
+    if (await releaseRun(tx, lease)) await closeReservations(tx, nowOf(deps), lease.runId);
   });
 }
 
 /** The run goes back to the queue, if it is still ours, and somebody is told to look. */
-async function giveBack(tx: Parameters<typeof releaseRun>[0], lease: Lease): Promise<void> {
-  if (await releaseRun(tx, lease)) await enqueue(tx, 'run.advance', { run_id: lease.runId });
+async function giveBack(tx: Tx, lease: Lease, now: Date): Promise<void> {
+  if (!(await releaseRun(tx, lease))) return;
+  await closeReservations(tx, now, lease.runId);
+  await enqueue(tx, 'run.advance', { run_id: lease.runId });
 }
 
 /** Our own parts failed: try again later, and after some times leave it to people. */
