@@ -49,13 +49,28 @@ export async function openControlGroups(
     try {
       const hierarchy = open(`guildhall-${instance}`);
       if (!hierarchy) continue;
-      await tryOut(hierarchy);
-      return { ...hierarchy, ...removals(hierarchy, stateDir) };
+      await tryOut({ ...hierarchy, make: makeAgainstRemoval(hierarchy) });
+      return { ...hierarchy, make: makeAgainstRemoval(hierarchy), ...removals(hierarchy, stateDir) };
     } catch (error) {
       log({ msg: 'control groups not usable', way: open.name, reason: messageOf(error) });
     }
   }
   return null;
+}
+
+const makeAttempts = 5;
+
+/** Another server of the installation may remove the empty parent just when a group is made in it. */
+function makeAgainstRemoval(hierarchy: Hierarchy): Hierarchy['make'] {
+  return (id, limits) => {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return hierarchy.make(id, limits);
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || attempt >= makeAttempts) throw error;
+      }
+    }
+  };
 }
 
 async function tryOut(hierarchy: Hierarchy): Promise<void> {
