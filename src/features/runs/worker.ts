@@ -79,7 +79,7 @@ export class Worker implements Holder, AsyncDisposable {
         );
     }
     const events: WorkerEvents = new EventEmitter();
-    events.on('worker:create', ({ worker }) => this.#queueWorkerIds.add(worker.workerId));
+    events.on('pool:create', ({ workerPool }) => this.#queueWorkerIds.add(workerPool.id));
     this.#runner = await run({
       pgPool: this.#options.pool,
       concurrency: this.#options.concurrency,
