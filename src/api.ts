@@ -21,6 +21,7 @@ import { runRoutes } from './features/runs/routes.ts';
 import { inspectSource } from './features/sandboxes/source.ts';
 import { requireSandbox } from './features/sandboxes/workshop.ts';
 import { taskRoutes } from './features/tasks/routes.ts';
+import { toolArguments } from './features/tools/catalog.ts';
 import { isMigrated } from './platform/db/migrate.ts';
 import { createServer, type Server } from './platform/http/server.ts';
 import { EventTail } from './platform/live/tail.ts';
@@ -196,18 +197,28 @@ async function checkWorkers(app: App, clock: Clock): Promise<Component> {
       };
 }
 
+/** Every agent needs the definition that is in force for it, and every tool in that must be one that there is. */
 async function checkAgents(app: App): Promise<Component> {
-  const row = await app.db
-    .selectFrom('agents')
-    .select(eb => eb.fn.countAll<number>().as('count'))
-    .executeTakeFirstOrThrow();
-  const count = Number(row.count);
+  const base = { name: 'agents', required: true };
+  const rows = await app.db
+    .selectFrom('agents as a')
+    .leftJoin('agent_definitions as d', join =>
+      join.onRef('d.agent_id', '=', 'a.id').onRef('d.version', '=', 'a.version'),
+    )
+    .select(['a.name', 'd.tools'])
+    .execute();
+  const unfit = rows.filter(row => !row.tools?.every(tool => tool in toolArguments)).map(row => row.name);
+  if (rows.length > 0 && unfit.length === 0)
+    return { ...base, state: 'ok', summary: `${rows.length} registered`, fix: null };
   return {
-    name: 'agents',
-    required: true,
-    state: count > 0 ? 'ok' : 'failed',
-    summary: count > 0 ? `${count} registered` : 'No agent is registered.',
-    fix: count > 0 ? null : 'restart Guildhall',
+    ...base,
+    state: 'failed',
+    summary:
+      rows.length === 0
+        ? 'No agent is registered.'
+        : `Without a definition, or with tools that do not exist: ${unfit.slice(0, 10).join(', ')}.`,
+    fix:
+      rows.length === 0 ? 'restart Guildhall' : 'restore the agents from a backup, or give them a definition',
   };
 }
 
