@@ -454,10 +454,11 @@ declare
   room bigint;
   held bigint;
 begin
-  select amount_micros into held from reservations where idempotency_key = p_key and state = 'open';
-  if found then return held; end if;
   select min(limit_micros - spent_micros - reserved_micros) into room
     from (select * from budgets where id = any (p_budgets) order by id for update) locked;
+  -- Under the locks: of two who reserve under one key at the same moment the second finds what the first has held.
+  select amount_micros into held from reservations where idempotency_key = p_key and state = 'open';
+  if found then return held; end if;
   held := case when room is null or p_chunk <= room / 10 then p_chunk else least(p_wanted, room) end;
   if held < p_minimum then return null; end if;
   update budgets set reserved_micros = reserved_micros + held where id = any (p_budgets);
