@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { ended, git, type Machine, openMachine, passes } from './machine.ts';
+import { ended, git, type Machine, openMachine, passes, until } from './machine.ts';
 
 let machine: Machine;
 let noSandbox: string | undefined;
@@ -130,17 +130,18 @@ test('demo that is interrupted stops its server; the task finishes with the next
   await using other = await openMachine();
   const child = other.start('demo', '--json');
   let err = '';
-  await new Promise<void>(resolve => {
-    child.stderr?.on('data', chunk => {
-      err += chunk;
-      if (/coder +run_command/.test(err)) resolve();
-    });
+  child.stderr?.on('data', chunk => {
+    err += chunk;
+  });
+  await until('the coder is at work', () => {
+    assert.equal(child.exitCode, null, err);
+    return /coder +run_command/.test(err);
   });
   const { pid } = other.serverFile() as { pid: number };
   child.kill('SIGKILL');
   await ended(child);
   const id = /Task (task_\w+)/.exec(err)?.[1] as string;
-  while (isAlive(pid)) await new Promise(resolve => setTimeout(resolve, 50));
+  await until('the server is gone', () => !isAlive(pid));
   assert.equal((await other.cli('task', 'list')).code, 5);
   await other.up();
   const watched = await other.cli('task', 'watch', id);
@@ -217,12 +218,12 @@ test('a question of an agent is listed, answered from the command line, and the 
   if (noSandbox) return t.skip(noSandbox);
   await machine.repository('asked', broken.comparison);
   const { value: task } = await machine.json('task', 'create', '--repo', 'asked', 'Hm?');
-  let open: { id: string; task_id: string }[] = [];
-  while (open.length === 0) {
+  let id = '';
+  await until('it asks', async () => {
     const { value } = await machine.json('approval', 'list');
-    open = value.items.filter((a: { task_id: string }) => a.task_id === task.id);
-  }
-  const id = open[0]?.id as string;
+    id = value.items.find((a: { task_id: string }) => a.task_id === task.id)?.id ?? '';
+    return id !== '';
+  });
   const card = await machine.cli('task', 'show', task.id);
   assert.match(card.out, /It waits for a decision/);
   assert.equal((await machine.cli('approval', 'approve', id)).code, 2, 'a question needs an answer');

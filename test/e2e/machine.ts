@@ -1,7 +1,7 @@
 /** For end-to-end tests: the real command line in real processes, on a data directory of its own, and git repositories. */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
-import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { existsSync, readFileSync } from 'node:fs';
+import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
@@ -41,13 +41,14 @@ export async function openMachine(): Promise<Machine> {
     PORT: '0',
     NODE_TEST_CONTEXT: undefined,
   };
-  let server: ChildProcess | null = null;
 
-  const start = (...argv: string[]) =>
-    spawn(process.execPath, ['--disable-warning=ExperimentalWarning', program, ...argv], {
-      cwd: directory,
-      env,
-    });
+  const children = new Set<ChildProcess>();
+  const start = (...argv: string[]) => {
+    const flags = ['--disable-warning=ExperimentalWarning'];
+    const child = spawn(process.execPath, [...flags, program, ...argv], { cwd: directory, env });
+    children.add(child);
+    return child;
+  };
 
   const cli = async (...argv: string[]): Promise<Ran> => {
     const child = start(...argv);
@@ -76,10 +77,10 @@ export async function openMachine(): Promise<Machine> {
     },
     start,
     up: async () => {
-      server = start('up');
+      const server = start('up');
       let said = '';
       for (const stream of [server.stdout, server.stderr])
-        stream?.on('data', chunk => {
+        stream.on('data', chunk => {
           said += chunk;
         });
       while (!existsSync(join(dataDir, 'server.json'))) {
@@ -88,8 +89,8 @@ export async function openMachine(): Promise<Machine> {
       }
     },
     serverFile: () => {
-      const shown = spawnSync('cat', [join(dataDir, 'server.json')], { encoding: 'utf8' });
-      return shown.status === 0 ? JSON.parse(shown.stdout) : null;
+      const path = join(dataDir, 'server.json');
+      return existsSync(path) ? JSON.parse(readFileSync(path, 'utf8')) : null;
     },
     repository: async (name, files) => {
       const path = join(directory, name);
@@ -113,10 +114,9 @@ export async function openMachine(): Promise<Machine> {
       return path;
     },
     [Symbol.asyncDispose]: async () => {
-      if (server && server.exitCode === null) {
-        server.kill('SIGTERM');
-        await ended(server);
-      }
+      // A demo takes the server that it started with it.
+      for (const child of children) if (child.exitCode === null) child.kill('SIGTERM');
+      await Promise.all([...children].map(ended));
       await rm(directory, { recursive: true, force: true });
     },
   };
@@ -146,4 +146,11 @@ export async function passes(machine: Machine, repository: string, commit: strin
   return spawnSync(process.execPath, ['--test'], { cwd: copy, env }).status === 0;
 }
 
-export const readText = (path: string): Promise<string> => readFile(path, 'utf8');
+/** Waits until something holds; a minute and a half is long on any machine. */
+export async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
+  const end = Date.now() + 90_000;
+  while (!(await holds())) {
+    if (Date.now() > end) throw new Error(`waited in vain until ${what}`);
+    await wait(50);
+  }
+}
