@@ -28,7 +28,6 @@ export async function openShell(input = '', settings: Io['env'] = {}): Promise<S
   const env = {
     GUILDHALL_DATA: dataDir,
     XDG_CONFIG_HOME: join(directory, 'config'),
-    PATH: process.env.PATH,
     ...settings,
   };
   return {
