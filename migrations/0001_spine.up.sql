@@ -431,6 +431,8 @@ create view facts as
       'text', left(case kind when 'notice' then data ->> 'text'
         when 'model' then jsonb_path_query_first(data, '$.content[*] ? (@.type == "text").text') #>> '{}' end, 200),
       'tools', case kind when 'model' then jsonb_path_query_array(data, '$.content[*] ? (@.type == "tool_call").name') end,
+      'arguments', case kind when 'tool' then jsonb_build_object('path', data #> '{arguments,path}', 'assignee', data #> '{arguments,assignee}',
+        'command', left(data #>> '{arguments,command}', 200), 'message', left(data #>> '{arguments,message}', 200)) end,
       'result', left(case kind when 'tool' then data ->> 'content' end, 160))), ended_at
   from steps;
 

@@ -2,8 +2,8 @@
  * The program: `all` (the default) serves the API, works and sweeps in one process; `api`, `worker` and `sweeper`
  * do one of them; `migrate` brings the database up to date; `doctor` says what works and how to mend what does not.
  */
-import { chmod, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { chmod, mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { Logger } from 'pino';
 import { components } from './api.ts';
@@ -102,7 +102,7 @@ function untilSignal(): Promise<string> {
 
 async function makeDataDirectory(config: Config): Promise<void> {
   try {
-    await mkdir(config.dataDir, { recursive: true, mode: 0o711 });
+    await makeDirectory(config.dataDir);
   } catch (error) {
     throw new Problem(
       'unavailable',
@@ -112,13 +112,28 @@ async function makeDataDirectory(config: Config): Promise<void> {
   }
 }
 
+/** One level at a time: Node's recursive mkdir never comes back from places such as /proc. */
+async function makeDirectory(path: string): Promise<void> {
+  if (
+    await stat(path).then(
+      info => info.isDirectory(),
+      () => false,
+    )
+  )
+    return;
+  await makeDirectory(dirname(path));
+  await mkdir(path, { mode: 0o711 }).catch(error => {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  });
+}
+
 const serverFile = (config: Config): string => join(config.dataDir, 'server.json');
 
 /** Tells people where the page is, and programs of this user (the CLI) how to reach the API. */
 async function announce(app: App, people: boolean): Promise<void> {
   const url = shownUrl(app);
   const key = await localKey(app);
-  await writeSecret(serverFile(app.config), JSON.stringify({ url, pid: process.pid, key }));
+  await writeSecret(serverFile(app.config), JSON.stringify({ url: localUrl(app), pid: process.pid, key }));
   const link = await transact(app.db, tx =>
     createSignInLink(
       tx,
@@ -146,8 +161,12 @@ async function announce(app: App, people: boolean): Promise<void> {
   );
 }
 
+/** What people are shown; programs on this host use `localUrl`. */
 function shownUrl(app: App): string {
-  if (app.config.publicUrl) return app.config.publicUrl.replace(/\/$/, '');
+  return app.config.publicUrl?.replace(/\/$/, '') ?? localUrl(app);
+}
+
+function localUrl(app: App): string {
   const url = new URL(app.url as string);
   const everywhere = url.hostname === '0.0.0.0' || url.hostname === '[::]';
   return `http://${everywhere ? '127.0.0.1' : url.hostname}:${url.port}`;
@@ -221,6 +240,6 @@ async function doctor(config: Config, json: boolean): Promise<number> {
   return found.every(c => c.state === 'ok') ? 0 : 1;
 }
 
-if (import.meta.main) {
+if (process.argv[1] === import.meta.filename) {
   process.exitCode = await main(process.argv.slice(2));
 }
