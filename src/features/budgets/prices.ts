@@ -3,6 +3,7 @@
  * decides. A model without a price is *unpriced*: its cost is unknown, never zero, and no call under a money
  * budget is made with it.
  */
+import { sql } from 'kysely';
 import { newId } from '../../base/ids.ts';
 import { tokenCost } from '../../base/money.ts';
 import type { Reader, Tx } from '../../platform/db/db.ts';
@@ -64,6 +65,17 @@ export async function addPrice(tx: Tx, price: Omit<Price, 'id'>): Promise<void> 
     .values({ id: newId('prc'), ...price })
     .onConflict(oc => oc.columns(['provider', 'model', 'valid_from']).doNothing())
     .execute();
+}
+
+const pricesLock = 7_204_812_119;
+
+/**
+ * Between who adds prices and who is about to wait for one: either the waiter sees the new price, or whoever adds it
+ * sees the waiter and wakes it. Held to the end of the transaction.
+ */
+export async function lockPrices(tx: Tx, mode: 'add' | 'wait'): Promise<void> {
+  const lock = mode === 'add' ? sql`pg_advisory_xact_lock` : sql`pg_advisory_xact_lock_shared`;
+  await sql`select ${lock}(${pricesLock}::bigint)`.execute(tx);
 }
 
 /**

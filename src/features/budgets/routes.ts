@@ -10,7 +10,7 @@ import { write } from '../../platform/http/write.ts';
 import { type Actor, appendAudit } from '../../platform/journal/facts.ts';
 import { actorOf } from '../identity/access.ts';
 import { listBudgets, setBudget, wakeBudgetWaiters } from './budgets.ts';
-import { addPrice } from './prices.ts';
+import { addPrice, lockPrices } from './prices.ts';
 import { sumUsage } from './usage.ts';
 
 const budgetView = z
@@ -143,6 +143,7 @@ export function budgetRoutes(server: Server, deps: { db: Db; clock: Clock }): vo
       const micros = (dollars: number) => Math.round(dollars * 1_000_000);
       const validFrom = now();
       return write(db, actor, validFrom, request, async tx => {
+        await lockPrices(tx, 'add');
         await addPrice(tx, {
           provider: b.provider,
           model: b.model,

@@ -10,7 +10,7 @@ import { transact } from '../../platform/db/db.ts';
 import { appendEvent } from '../../platform/journal/facts.ts';
 import { enqueue } from '../../platform/queue/queue.ts';
 import { charge, closeReservations, type Hold, reserve } from '../budgets/budgets.ts';
-import { costOf, dearestInputCost, type Price } from '../budgets/prices.ts';
+import { costOf, dearestInputCost, findPrice, lockPrices, type Price } from '../budgets/prices.ts';
 import { bookUsage } from '../budgets/usage.ts';
 import type { ModelFailed, ModelRequest, ModelSuccess } from '../models/port.ts';
 import { type Activity, nextSeq, nowOf, record } from './context.ts';
@@ -214,10 +214,16 @@ async function bookLate(activity: Activity, e: Estimate, key: string, usage: Ste
 }
 
 async function waitForBudget(activity: Activity, hold: Hold, reason: string): Promise<'went_on' | 'stopped'> {
-  const { deps, lease, price } = activity;
+  const { deps, lease, model } = activity;
   return transact(deps.db, async tx => {
     await requireLease(tx, lease);
-    // Asked again under the lock: a budget raised in between would not wake a run that was not waiting yet.
+    // Asked again under locks: a price added or a budget raised in between would not wake a run that is not waiting yet.
+    if (!activity.price) {
+      await lockPrices(tx, 'wait');
+      activity.price = await findPrice(tx, model.provider, model.model, nowOf(deps));
+      if (activity.price) return 'went_on';
+    }
+    const { price } = activity;
     const held = price ? await reserve(tx, lease.actor, nowOf(deps), hold) : null;
     if (held !== null) {
       activity.held = { key: hold.key, budgetIds: hold.budgetIds, left: held };
