@@ -211,7 +211,8 @@ create table steps (
 );
 create index steps_as_facts on steps (xid, fact_seq);
 
--- Committed before an outside effect that cannot simply be repeated; settled with the step that holds its result.
+-- Committed before an effect that cannot simply be repeated. `effect` tells how to see that it has happened: after a
+-- crash the call is looked up by it rather than made twice.
 create table intents (
   idempotency_key text primary key,
   organization_id text not null,
@@ -220,7 +221,7 @@ create table intents (
   name text not null,
   fencing_token bigint not null,
   created_at timestamptz not null,
-  settled_at timestamptz
+  effect text not null
 );
 
 create table messages (

@@ -166,24 +166,33 @@ function handInValues(result: NonNullable<StepExtras['handIn']>, lease: Lease): 
   return [result.decision, result.summary, result.deliveredCommit, ...job];
 }
 
-/** Commits an intent before an effect whose repetition would matter. Found again after a crash. */
+/** Commits, before an effect whose repetition would matter, how to see that it has happened. */
 export async function declareIntent(
   db: Reader,
   lease: Lease,
   now: Date,
   seq: number,
   name: string,
-): Promise<'new' | 'repeated'> {
-  const { rows } = await sql<{ fresh: boolean }>`
-    with fenced as (select id from runs where id = ${lease.runId} and fencing_token = ${lease.fencingToken} and state = 'running'),
-    made as (
-      insert into intents (idempotency_key, organization_id, run_id, seq, name, fencing_token, created_at)
-      select ${stepKey(lease.runId, seq)}, ${lease.actor.organizationId}, id, ${seq}::integer, ${name}, ${lease.fencingToken}::bigint, ${now}::timestamptz from fenced
-      on conflict (idempotency_key) do nothing returning 1)
-    select (select count(*) from made) = 1 as fresh where exists (select 1 from fenced)`.execute(db);
-  const row = rows[0];
-  if (!row) throw new LeaseLost(lease);
-  return row.fresh ? 'new' : 'repeated';
+  effect: string,
+): Promise<void> {
+  const { rows } = await sql`
+    insert into intents (idempotency_key, organization_id, run_id, seq, name, fencing_token, created_at, effect)
+    select ${stepKey(lease.runId, seq)}, ${lease.actor.organizationId}, id, ${seq}::integer, ${name}, ${lease.fencingToken}::bigint,
+      ${now}::timestamptz, ${effect} from runs
+    where id = ${lease.runId} and fencing_token = ${lease.fencingToken} and state = 'running'
+    on conflict (idempotency_key) do update set effect = excluded.effect, fencing_token = excluded.fencing_token
+    returning 1`.execute(db);
+  if (rows.length === 0) throw new LeaseLost(lease);
+}
+
+/** What a former attempt at a step declared, or null. */
+export async function recallIntent(db: Reader, lease: Lease, seq: number): Promise<string | null> {
+  const row = await db
+    .selectFrom('intents')
+    .select('effect')
+    .where('idempotency_key', '=', stepKey(lease.runId, seq))
+    .executeTakeFirst();
+  return row?.effect ?? null;
 }
 
 export function readSteps(db: Reader, runId: string): Promise<Row<'steps'>[]> {

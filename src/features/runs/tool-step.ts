@@ -9,12 +9,12 @@ import { messageOf, Problem } from '../../base/problem.ts';
 import { hours } from '../../base/time.ts';
 import { transact } from '../../platform/db/db.ts';
 import { findApproval, payloadHash, requestApproval } from '../approvals/approvals.ts';
-import { type ToolName, toolArguments, toolBehaviours } from '../tools/catalog.ts';
+import { type ToolName, toolArguments } from '../tools/catalog.ts';
 import { decideToolCall } from '../tools/policy.ts';
 import { isSandboxTool, sandboxTools, type ToolOutput } from '../tools/sandbox-tools.ts';
 import { type Activity, nextSeq, nowOf } from './context.ts';
 import { type ControlResult, controlTools } from './control-tools.ts';
-import { declareIntent, stepKey } from './journal.ts';
+import { declareIntent, recallIntent, stepKey } from './journal.ts';
 import { requireLease, suspendRun } from './lease.ts';
 import { surroundingsOf } from './surroundings.ts';
 import { offerTo } from './tool-list.ts';
@@ -126,15 +126,15 @@ async function executeInSandbox(
 ): Promise<ToolOutput> {
   const seq = nextSeq(activity);
   const { deps, lease } = activity;
-  if (toolBehaviours[name].recovery === 'look_up')
-    await declareIntent(deps.db, lease, nowOf(deps), seq, name);
   try {
     const sandbox = await openWorkspace(activity);
     const handler = sandboxTools[name] as (context: unknown, args: unknown) => Promise<ToolOutput>;
-    return await handler(
-      { sandbox, signal: activity.signal, idempotencyKey: stepKey(lease.runId, seq) },
-      args,
-    );
+    const intent = {
+      recall: () => recallIntent(deps.db, lease, seq),
+      declare: (effect: string) => declareIntent(deps.db, lease, nowOf(deps), seq, name, effect),
+    };
+    const context = { sandbox, signal: activity.signal, idempotencyKey: stepKey(lease.runId, seq), intent };
+    return await handler(context, args);
   } catch (error) {
     activity.signal.throwIfAborted();
     if (error instanceof Problem && !error.retryable) return { content: error.message, is_error: true };

@@ -2,6 +2,7 @@
  * The tools that work on files and commands. Each is one or two commands run in the task's sandbox: there is no
  * result here that a process did not print. Formats: see catalog.ts.
  */
+import { createHash } from 'node:crypto';
 import type { ExecRequest, ExecResult, Sandbox } from '../sandboxes/port.ts';
 import { describeOutcome, shell } from '../sandboxes/workspaces.ts';
 import type { ToolArguments, ToolName } from './catalog.ts';
@@ -17,6 +18,8 @@ export interface SandboxToolContext {
   signal: AbortSignal;
   /** Names the call; left in commits so that a repeated call finds what it did before. */
   idempotencyKey: string;
+  /** Notes that outlive a crash: what a former attempt at this very call was about to do. Absent: there was none. */
+  intent?: { recall(): Promise<string | null>; declare(effect: string): Promise<void> };
   /** Live output of commands. */
   onOutput?: ExecRequest['onOutput'];
 }
@@ -173,11 +176,16 @@ async function writeFile(
   return failure ?? ok(`wrote: ${path.path}\nbytes: ${Buffer.byteLength(args.content)}`);
 }
 
+const digest = (text: string): string => createHash('sha256').update(text).digest('hex');
+
 async function editFile(context: SandboxToolContext, args: ToolArguments<'edit_file'>): Promise<ToolOutput> {
   if (args.old_text === args.new_text)
     return failed('old_text and new_text are the same: nothing would change');
   const read = await readText(context, args.path);
   if ('content' in read) return read;
+  // After a crash the file may be edited already; what it was to become tells.
+  const [made, became] = (await context.intent?.recall())?.split(' ') ?? [];
+  if (digest(read.text) === became) return ok(`edited: ${read.path}\nreplacements: ${made}`);
   const count = read.text.split(args.old_text).length - 1;
   if (count === 0)
     return failed(
@@ -191,8 +199,9 @@ async function editFile(context: SandboxToolContext, args: ToolArguments<'edit_f
   const text = args.replace_all
     ? read.text.replaceAll(args.old_text, () => args.new_text)
     : read.text.replace(args.old_text, () => args.new_text);
+  await context.intent?.declare(`${count} ${digest(text)}`);
   const failure = await writeText(context, read.path, text);
-  return failure ?? ok(`edited: ${read.path}\nreplacements: ${args.replace_all ? count : 1}`);
+  return failure ?? ok(`edited: ${read.path}\nreplacements: ${count}`);
 }
 
 async function searchFiles(

@@ -246,7 +246,7 @@ export interface IntentsTable {
   name: string;
   fencing_token: number;
   created_at: Time;
-  settled_at: TimeOrNull;
+  effect: string;
 }
 
 export interface MessagesTable {
