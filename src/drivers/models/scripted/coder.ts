@@ -20,6 +20,8 @@ import { finished } from './transcript.ts';
 const mostTrials = 240;
 const mostTurns = 40;
 const readsPerTurn = 15;
+/** A result has at most 30,000 characters, and no middle beyond. */
+const linesPerRead = 250;
 /** A suite that takes longer is not one on which many changes can be tried. */
 const checkTimeoutSeconds = 60;
 /** Share of the output cap that a batch of trials may fill, in bytes per token. */
@@ -84,9 +86,10 @@ function repair(view: View, checks: Checks, bench: Bench): Answer {
   const known = reach(bench, files, reports, [...checks.commands, ...Object.values(scripts)]);
   const unread = manifest ? ['package.json', ...known.unread] : known.unread;
   if (unread.length > 0 && transcript.turns < mostTurns) {
-    const calls = unread
-      .slice(0, readsPerTurn)
-      .map(path => ({ name: 'read_file', arguments: { path, max_lines: 5_000 } }));
+    const calls = unread.slice(0, readsPerTurn).map(path => ({
+      name: 'read_file',
+      arguments: { path, start_line: bench.begun.get(path)?.next ?? 1, max_lines: linesPerRead },
+    }));
     return { text: `${checks.commands[failing]} fails. I read the failing tests and what they use.`, calls };
   }
   const tried = Math.max(0, bench.states.size - 1);

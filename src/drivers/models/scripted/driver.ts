@@ -10,6 +10,7 @@ import {
   type ContentPart,
   type ModelCallOptions,
   type ModelDriver,
+  type ModelFailureKind,
   type ModelOutcome,
   type ModelRequest,
   type ModelUsage,
@@ -26,52 +27,37 @@ export interface ScriptedOptions {
 const bytesPerToken = 4;
 
 export function createScriptedDriver(options: ScriptedOptions = {}): ModelDriver {
-  const latencyMs = options.latencyMs ?? 0;
+  const closing = new AbortController();
   return {
     provider: 'scripted',
-    call: (request, callOptions) => call(request, callOptions, latencyMs),
-    async close() {},
+    call: (request, callOptions) => call(request, callOptions, closing.signal, options.latencyMs ?? 0),
+    async close() {
+      closing.abort();
+    },
   };
 }
 
 async function call(
   request: ModelRequest,
   options: ModelCallOptions,
+  closing: AbortSignal,
   latencyMs: number,
 ): Promise<ModelOutcome> {
   const started = performance.now();
   const elapsed = () => Math.round(performance.now() - started);
-  if (!/^(scripted\/)?team$/.test(request.model)) {
-    const message = `The scripted provider has one model, scripted/team, not "${request.model}".`;
-    return {
-      ok: false,
-      failure: { kind: 'model_not_found', retryable: false, message },
-      usage: noUsage,
-      total_ms: elapsed(),
-    };
-  }
-  try {
-    options.signal.throwIfAborted();
-    if (latencyMs > 0) await wait(latencyMs, undefined, { signal: options.signal });
-  } catch {
-    const message = 'The call was aborted.';
-    return {
-      ok: false,
-      failure: { kind: 'aborted', retryable: false, message },
-      usage: noUsage,
-      total_ms: elapsed(),
-    };
+  const failure = await unfit(request, options, closing, latencyMs);
+  if (failure) {
+    const { kind, message } = failure;
+    const retryable = kind === 'timeout_first_token';
+    return { ok: false, failure: { kind, retryable, message }, usage: noUsage, total_ms: elapsed() };
   }
   const { text, calls, cut } = fit(answer(request), request.max_output_tokens);
-  const content: ContentPart[] = [];
-  if (text !== '') {
-    content.push({ type: 'text', text });
-    options.onText?.(text);
-  }
+  const content: ContentPart[] = text === '' ? [] : [{ type: 'text', text }];
   const turn = readTranscript(request.messages).turns + 1;
   calls.forEach(({ name, arguments: args }, index) => {
     content.push({ type: 'tool_call', id: `call_${turn}_${index + 1}`, name, arguments: args });
   });
+  tell(options, text);
   const total = elapsed();
   return {
     ok: true,
@@ -84,6 +70,50 @@ async function call(
     first_token_ms: total,
     total_ms: total,
   };
+}
+
+/** Why there will be no answer, after the time that an answer takes. */
+async function unfit(
+  request: ModelRequest,
+  options: ModelCallOptions,
+  closing: AbortSignal,
+  latencyMs: number,
+): Promise<{ kind: ModelFailureKind; message: string } | null> {
+  const signal = AbortSignal.any([options.signal, closing]);
+  const patience = Math.min(options.timeouts.first_token, options.timeouts.total);
+  try {
+    signal.throwIfAborted();
+    if (latencyMs > 0) await wait(Math.min(latencyMs, patience), undefined, { signal });
+  } catch {
+    return { kind: 'aborted', message: 'The call was aborted.' };
+  }
+  if (latencyMs > patience)
+    return { kind: 'timeout_first_token', message: `No answer within ${patience} ms.` };
+  if (!/^(scripted\/)?team$/.test(request.model)) {
+    const asked = JSON.stringify(request.model).slice(0, 100);
+    return {
+      kind: 'model_not_found',
+      message: `The scripted provider has one model, scripted/team, not ${asked}.`,
+    };
+  }
+  const { tool_choice: choice, tools } = request;
+  const missing =
+    typeof choice === 'object'
+      ? !tools.some(tool => tool.name === choice.name)
+      : choice === 'required' && tools.length === 0;
+  return missing
+    ? { kind: 'invalid_request', message: 'The tool that has to be called is not among the tools.' }
+    : null;
+}
+
+/** A listener that throws is its own affair. */
+function tell(options: ModelCallOptions, text: string): void {
+  if (text === '') return;
+  try {
+    options.onText?.(text);
+  } catch {
+    // The outcome holds the text.
+  }
 }
 
 function tokens(text: string): number {

@@ -9,7 +9,7 @@ import type { Answer } from './answer.ts';
 export function answerForced(request: ModelRequest, words: string): Answer {
   const wanted = typeof request.tool_choice === 'object' ? request.tool_choice.name : null;
   const tool = wanted === null ? request.tools[0] : request.tools.find(({ name }) => name === wanted);
-  if (!tool) return { text: `There is no tool named ${wanted ?? 'at all'} in this call.`, calls: [] };
+  if (!tool) return { text: '', calls: [] };
   const value = smallest(tool.input_schema, words);
   return { text: '', calls: [{ name: tool.name, arguments: isObject(value) ? value : {} }] };
 }

@@ -54,16 +54,23 @@ export function passed(result: CommandResult | null): boolean {
   return result !== null && result.exitCode === 0;
 }
 
-/** Text of a file from `read_file`, or null when it is not all of it. */
-export function readFileResult(content: string): { text: string; complete: boolean } | null {
+export interface FilePart {
+  text: string;
+  /** Lines that the part has, 1-based, and how many the file has. */
+  from: number;
+  to: number;
+  of: number;
+}
+
+/** Text of a file, or of some of its lines. Null when the result was too long and its middle was left out. */
+export function readFileResult(content: string): FilePart | null {
   const head = readHead(content);
   const start = content.indexOf('\n---\n');
-  if (!head.has('path') || start < 0) return null;
   const lines = /^(\d+)-(\d+) of (\d+)$/.exec(head.get('lines') ?? '');
-  return {
-    text: content.slice(start + 5),
-    complete: !lines || (Number(lines[1]) <= 1 && Number(lines[2]) >= Number(lines[3])),
-  };
+  if (!head.has('path') || !lines || start < 0) return null;
+  const text = content.slice(start + 5);
+  if (/\n… \d+ characters left out …\n/.test(text)) return null;
+  return { text, from: Number(lines[1]), to: Number(lines[2]), of: Number(lines[3]) };
 }
 
 /** Paths of files from `list_files`; folders are left out. */
@@ -71,7 +78,7 @@ export function readListing(content: string): string[] {
   return content
     .split('\n')
     .map(line => line.trim().replace(/^\.\//, ''))
-    .filter(line => line !== '' && !line.endsWith('/') && !/^[[…]/.test(line));
+    .filter(line => line !== '' && line !== 'no files' && !line.endsWith('/') && !/^[[…]/.test(line));
 }
 
 export function readChildResult(content: string): ChildResult | null {

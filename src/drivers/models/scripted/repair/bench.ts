@@ -5,7 +5,7 @@
  * files. An edit that was refused changes nothing here either, and the trials after it are booked where they belong.
  */
 import { createHash } from 'node:crypto';
-import { type CommandResult, readCommandResult, readFileResult } from '../tool-results.ts';
+import { type CommandResult, type FilePart, readCommandResult, readFileResult } from '../tool-results.ts';
 import { type Transcript, textArgument } from '../transcript.ts';
 
 export interface Bench {
@@ -15,6 +15,8 @@ export interface Bench {
   original: Map<string, string>;
   /** Files that could not be read. */
   unreadable: Set<string>;
+  /** Files of which only the first lines were read so far: the text and the line to go on from. */
+  begun: Map<string, { text: string; next: number; of: number }>;
   /** Results by state and command; the last one counts. */
   trials: Map<string, CommandResult>;
   /** States in which any command ran. */
@@ -33,6 +35,7 @@ export function readBench(transcript: Transcript): Bench {
     files: new Map(),
     original: new Map(),
     unreadable: new Set(),
+    begun: new Map(),
     trials: new Map(),
     states: new Set(),
     unreachable: new Set(),
@@ -44,9 +47,7 @@ export function readBench(transcript: Transcript): Bench {
     if (is_error) bench.refusals.push({ tool: use.name, reason: content });
     const path = textArgument(use, 'path');
     if (use.name === 'read_file') {
-      const file = is_error ? null : readFileResult(content);
-      if (!file?.complete) bench.unreadable.add(path);
-      else remember(bench, path, file.text);
+      remember(bench, path, is_error ? null : readFileResult(content));
     } else if (use.name === 'edit_file') {
       const text = bench.files.get(path) ?? '';
       const old = textArgument(use, 'old_text');
@@ -68,7 +69,20 @@ export function readBench(transcript: Transcript): Bench {
   return bench;
 }
 
-function remember(bench: Bench, path: string, text: string): void {
+/** Files are read in parts that follow each other; a part in the wrong place is of no use. */
+function remember(bench: Bench, path: string, part: FilePart | null): void {
+  const before = bench.begun.get(path);
+  bench.begun.delete(path);
+  const expected = before?.next ?? 1;
+  if (!part || (part.from !== expected && part.of > 0)) {
+    bench.unreadable.add(path);
+    return;
+  }
+  const text = before ? `${before.text}\n${part.text}` : part.text;
+  if (part.to < part.of) {
+    bench.begun.set(path, { text, next: part.to + 1, of: part.of });
+    return;
+  }
   bench.files.set(path, text);
   if (!bench.original.has(path)) bench.original.set(path, text);
 }

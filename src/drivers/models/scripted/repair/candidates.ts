@@ -78,7 +78,12 @@ export function rankCandidates(suspicion: Suspicion, clues: Clues): Candidate[] 
 }
 
 function place(suspicion: Suspicion, { source, clues }: Ground, mutation: Mutation): number {
-  return suspicion.at(source, mutation.start) + (clues.hangs && inLoop(source, mutation.start) ? 2 : 0);
+  const here = suspicion.at(source, mutation.start);
+  // An error that names what is wrong says where, too.
+  return (
+    (mutation.family === 'error' ? Math.max(here, 5) : here) +
+    (clues.hangs && inLoop(source, mutation.start) ? 2 : 0)
+  );
 }
 
 function inLoop(source: Source, offset: number): boolean {
@@ -128,7 +133,7 @@ function bonuses(clues: Clues): Partial<Record<Family, number>> {
   });
   add(
     clues.errors.some(({ error }) => error === 'TypeError' || error === 'ReferenceError'),
-    { name: 0.8, property: 0.8, default: 0.8, arithmetic: -1, relation: -0.4 },
+    { name: 0.8, property: 0.8, default: 0.8, arithmetic: -1, relation: 0.2 },
   );
   return bonus;
 }

@@ -8,6 +8,8 @@ import { decodeEscapes, differences, type Pair, readValue, type Value } from './
 export interface Frame {
   path: string;
   line: number;
+  /** 1-based; 0 when it was not printed. */
+  column: number;
   name: string;
 }
 
@@ -62,20 +64,21 @@ function readBlock(test: string, text: string): Failure {
 }
 
 const javascriptFrame =
-  /(?:at )?(?:async )?(?:new )?(?:([\w$.<>[\] ]+?) )?\(?(?:file:\/\/)?((?:\.{0,2}\/|[A-Za-z]:[\\/]|[\w@-])[^\s():'"]*\.[cm]?[jt]sx?):(\d+)(?::\d+)?\)?/;
+  /(?:at )?(?:async )?(?:new )?(?:([\w$.<>[\] ]+?) )?\(?(?:file:\/\/)?((?:\.{0,2}\/|[A-Za-z]:[\\/]|[\w@-])[^\s():'"]*\.[cm]?[jt]sx?):(\d+)(?::(\d+))?\)?/;
 const pythonFrame = /File "([^"]+)", line (\d+)(?:, in (\S+))?/;
 
 function readFrames(text: string): Frame[] {
   return text.split('\n').flatMap(line => {
     if (/^\s*(test at|location:)/.test(line)) return [];
     const python = pythonFrame.exec(line);
-    if (python) return [{ path: python[1]!, line: Number(python[2]), name: python[3] ?? '' }];
+    if (python) return [{ path: python[1]!, line: Number(python[2]), column: 0, name: python[3] ?? '' }];
     const match = javascriptFrame.exec(line);
     if (!match || line.includes('node:internal') || line.includes('node_modules')) return [];
     return [
       {
         path: match[2]!,
         line: Number(match[3]),
+        column: Number(match[4] ?? 0),
         name: (match[1] ?? '').replace(/^(at |async |new )+/, '').trim(),
       },
     ];

@@ -93,8 +93,10 @@ function isPowerOfTen(ratio: number): boolean {
   return Math.abs(exponent - Math.round(exponent)) < 1e-9;
 }
 
-function isStartingValue({ tokens }: Ground['source'], index: number): boolean {
-  return tokens[index - 1]?.text === '=' && /^(let|var)$/.test(tokens[index - 3]?.text ?? '');
+/** A variable's first value; the counter of a loop is none, from minus infinity it would never get anywhere. */
+function isStartingValue({ tokens, parent }: Ground['source'], index: number): boolean {
+  const inLoop = tokens[parent[index]! - 1]?.text === 'for';
+  return !inLoop && tokens[index - 1]?.text === '=' && /^(let|var)$/.test(tokens[index - 3]?.text ?? '');
 }
 
 const others: Record<string, [weight: number, ...instead: string[]]> = {

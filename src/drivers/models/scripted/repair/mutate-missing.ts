@@ -23,24 +23,25 @@ export function mutateMissing(ground: Ground): Mutation[] {
 }
 
 /** Last arguments that a call seldom goes without. */
-const lastArguments: Record<string, [given: number, weight: number, ...texts: string[]]> = {
-  splice: [1, 4, '1'],
-  reduce: [1, 3.6, '0', '[]', "''", '{}', '1'],
-  parseInt: [1, 2, '10', '2', '16'],
-  join: [0, 3.4, "''", "' '", "', '", "'-'", "'\\n'"],
-  split: [0, 3, "''", "' '", "','"],
-  padStart: [1, 2.6, "'0'"],
-  padEnd: [1, 2.2, "' '", "'0'"],
-  toFixed: [0, 3, '2', '1'],
-  toString: [0, 1.6, '2', '16', '36'],
-  slice: [1, 1.6, '-1'],
-  flat: [0, 3, 'Infinity', '2'],
-};
+const lastArguments = new Map<string, [given: number, weight: number, ...texts: string[]]>([
+  ['splice', [1, 4, '1']],
+  ['reduce', [1, 3.6, '0', '[]', "''", '{}', '1']],
+  ['parseInt', [1, 2, '10', '2', '16']],
+  ['join', [0, 3.4, "''", "' '", "', '", "'-'", "'\\n'"]],
+  ['split', [0, 3, "''", "' '", "','"]],
+  ['padStart', [1, 2.6, "'0'"]],
+  ['padEnd', [1, 2.2, "' '", "'0'"]],
+  ['toFixed', [0, 3, '2', '1']],
+  ['toString', [0, 1.6, '2', '16', '36']],
+  ['slice', [1, 1.6, '-1']],
+  ['flat', [0, 3, 'Infinity', '2']],
+]);
 
 function argumentsOf({ source }: Ground, open: number): Mutation[] {
   const name = source.tokens[open - 1]!.text;
-  if (!Object.hasOwn(lastArguments, name)) return [];
-  const [given, weight, ...texts] = lastArguments[name]!;
+  const entry = lastArguments.get(name);
+  if (!entry) return [];
+  const [given, weight, ...texts] = entry;
   if (elements(source, open).length !== given) return [];
   const at = source.tokens[source.partner[open]!]!.start;
   return texts.map((text, rank) =>

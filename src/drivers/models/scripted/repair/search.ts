@@ -39,6 +39,7 @@ const deepest = 5;
 const perBetterState = 100;
 const firstBatch = 5;
 const batch = 8;
+const slowMs = 15_000;
 
 export function planSearch(problem: Problem): Plan {
   return explore(problem, new Map(), [], null);
@@ -93,8 +94,14 @@ function explore(problem: Problem, state: State, kept: Kept[], parent: Parent | 
     trials: baseline ? trials : [state, ...trials],
     command,
     timeoutSeconds:
-      5 + Math.ceil((3 * (results[failing]!.exitCode === null ? 0 : results[failing]!.durationMs)) / 1_000),
+      5 + (hangs(results[failing]!, report) ? 0 : Math.ceil((3 * results[failing]!.durationMs) / 1_000)),
   };
+}
+
+/** It did not end, or only after long and without a word about where: an endless loop rather than a slow suite. */
+function hangs(result: CommandResult, report: FailureReport): boolean {
+  const silent = !report.failures.some(failure => failure.frames.length > 0);
+  return result.exitCode === null || (result.durationMs > slowMs && silent);
 }
 
 function childrenOf(
@@ -106,7 +113,7 @@ function childrenOf(
   const text = (path: string): [string, string] => [path, textIn(problem.bench, state, path)];
   const tests = new Map(problem.around.tests.map(text));
   const suspects = suspicion(report.failures, new Map(problem.sources.map(text)), tests);
-  const clues = readClues(result.exitCode === null, report.failures, suspects, tests);
+  const clues = readClues(hangs(result, report), report.failures, suspects, tests);
   return rankCandidates(suspects, clues).map(candidate => {
     const changed: State = new Map(state).set(candidate.path, candidate.text);
     if (candidate.text === problem.bench.original.get(candidate.path)) changed.delete(candidate.path);

@@ -21,7 +21,16 @@ export interface Suspicion {
   assertions: { failure: Failure; source: Source; from: number; to: number }[];
 }
 
-const weight = { assertion: 5, leadingUp: 4, sameTest: 3, sameFile: 2, stack: 6, stackLine: 2 };
+const weight = {
+  assertion: 5,
+  leadingUp: 4,
+  sameTest: 3,
+  sameFile: 2,
+  stack: 6,
+  stackLine: 2,
+  passing: 0.5,
+  shared: 1,
+};
 const deepest = 4;
 
 /** The listed file that a path in a stack trace means. */
@@ -44,19 +53,27 @@ export function suspicion(
     return { source, definitions: outline(source) };
   });
   const parsedTests = new Map([...tests].map(([path, text]) => [path, readSource(path, text)]));
-  const seeds = new Map<string, number>();
-  const seed = (name: string, score: number) => seeds.set(name, Math.max(seeds.get(name) ?? 0, score));
   const assertions: Suspicion['assertions'] = [];
+  const perFailure: Map<string, number>[] = [];
   for (const failure of failures) {
     const frame = failure.frames.findLast(one => locate(one.path, parsedTests.keys()));
     const source = frame && parsedTests.get(locate(frame.path, parsedTests.keys())!);
-    if (frame && source) assertions.push({ failure, source, ...seedFromTest(source, frame, seed) });
+    if (!frame || !source) continue;
+    const seeds = new Map<string, number>();
+    assertions.push({ failure, source, ...seedFromTest(source, frame, into(seeds)) });
+    perFailure.push(seeds);
   }
-  if (assertions.length === 0)
+  if (assertions.length === 0) {
+    const seeds = new Map<string, number>();
     for (const source of parsedTests.values())
-      seedNames(source, 0, source.tokens.length, weight.sameFile, seed);
-  discountPassing(assertions, seeds);
-  const scores = spread(suspects, seeds);
+      seedNames(source, 0, source.tokens.length, weight.sameFile, into(seeds));
+    perFailure.push(seeds);
+  }
+  const elsewhere = usedByPassing(assertions);
+  for (const seeds of perFailure) {
+    for (const [name, score] of seeds) if (elsewhere.has(name)) seeds.set(name, score - weight.passing);
+  }
+  const scores = together(perFailure.map(seeds => spread(suspects, seeds)));
   const stackLines = markStack(failures, suspects, scores);
   return {
     suspects,
@@ -111,12 +128,19 @@ function seedFromTest(
   seed: (name: string, score: number) => void,
 ): { from: number; to: number } {
   const all = statements(source);
-  const covers = (one: (typeof all)[number]) =>
-    one.line <= frame.line && (source.tokens[one.to - 1]?.line ?? 0) >= frame.line;
+  // Tests are often one line: the column tells which of its statements failed.
+  const offset = frame.column > 0 ? lineOffset(source.text, frame.line) + frame.column - 1 : -1;
+  const covers = (one: (typeof all)[number]) => {
+    const last = source.tokens[one.to - 1];
+    if (offset >= 0) return source.tokens[one.from]!.start <= offset && (last?.end ?? 0) > offset;
+    return one.line <= frame.line && (last?.line ?? 0) >= frame.line;
+  };
   const failing = all.findLast(covers);
   if (!failing) return { from: 0, to: 0 };
   const wanted = seedNames(source, failing.from, failing.to, weight.assertion, seed);
-  const block = all.find(one => one.parent === -1 && covers(one));
+  const block =
+    all.findLast(one => covers(one) && isTest(source, one.from)) ??
+    all.find(one => one.parent === -1 && covers(one));
   const inTest = block && block !== failing;
   for (const before of all.filter(one => one.from < failing.from).reverse()) {
     const inside = inTest ? before.from > block.from && before.to <= block.to : before.parent === -1;
@@ -137,24 +161,41 @@ function seedFromTest(
   return { from: failing.from, to: failing.to };
 }
 
-/** Names that statements outside the failing tests use as well are a little less suspect: those tests pass. */
-function discountPassing(assertions: Suspicion['assertions'], seeds: Map<string, number>): void {
+function isTest(source: Source, from: number): boolean {
+  return /^(test|it|specify)$/.test(source.tokens[from]!.text);
+}
+
+/** Names that passing tests, or statements before the failing one of a plain script, use as well. */
+function usedByPassing(assertions: Suspicion['assertions']): Set<string> {
+  const used = new Set<string>();
   for (const source of new Set(assertions.map(one => one.source))) {
     const failing = assertions.filter(one => one.source === source);
-    const used = new Set<string>();
-    for (const statement of statements(source).filter(one => one.parent === -1)) {
-      if (failing.some(one => one.from >= statement.from && one.from < statement.to)) continue;
-      const first = source.tokens[statement.from]!.text;
-      if (
-        first === 'import' ||
-        (first === 'const' &&
-          source.tokens.slice(statement.from, statement.to).some(token => token.text === 'require'))
-      )
-        continue;
-      for (const token of source.tokens.slice(statement.from, statement.to)) used.add(token.text);
+    const all = statements(source);
+    const tests = all.filter(one => isTest(source, one.from));
+    for (const one of tests.length > 0 ? tests : all.filter(other => other.parent === -1)) {
+      const tokens = source.tokens.slice(one.from, one.to);
+      if (failing.some(other => other.from >= one.from && other.from < one.to)) continue;
+      if (tests.length === 0 && !failing.some(other => other.from > one.from)) continue;
+      if (tokens[0]!.text === 'import' || tokens.some(token => token.text === 'require')) continue;
+      for (const token of tokens) used.add(token.text);
     }
-    for (const [name, score] of seeds) if (used.has(name)) seeds.set(name, score - 0.5);
   }
+  return used;
+}
+
+function into(seeds: Map<string, number>): (name: string, score: number) => void {
+  return (name, score) => seeds.set(name, Math.max(seeds.get(name) ?? 0, score));
+}
+
+/** One fault often breaks several tests: what all of them lead to is more suspect than what one does. */
+function together(all: Map<Definition, number>[]): Map<Definition, number> {
+  const scores = new Map<Definition, number>();
+  for (const definition of new Set(all.flatMap(one => [...one.keys()]))) {
+    const reached = all.flatMap(one => one.get(definition) ?? []);
+    const share = all.length > 1 ? (reached.length - 1) / (all.length - 1) : 0;
+    scores.set(definition, Math.max(...reached) + share * weight.shared);
+  }
+  return scores;
 }
 
 function spread(suspects: Suspect[], seeds: Map<string, number>): Map<Definition, number> {
