@@ -207,7 +207,9 @@ async function checkAgents(app: App): Promise<Component> {
     )
     .select(['a.name', 'd.tools'])
     .execute();
-  const unfit = rows.filter(row => !row.tools?.every(tool => tool in toolArguments)).map(row => row.name);
+  const unfit = rows
+    .filter(row => !row.tools?.every(tool => Object.hasOwn(toolArguments, tool)))
+    .map(row => row.name);
   if (rows.length > 0 && unfit.length === 0)
     return { ...base, state: 'ok', summary: `${rows.length} registered`, fix: null };
   return {

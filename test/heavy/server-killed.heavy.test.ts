@@ -22,7 +22,12 @@ async function addressOf(server: GuildhallProcess, dataDir: string): Promise<Add
   });
 }
 
-async function ask(address: Address, method: string, path: string, body?: unknown): Promise<Record<string, unknown>> {
+async function ask(
+  address: Address,
+  method: string,
+  path: string,
+  body?: unknown,
+): Promise<Record<string, unknown>> {
   const response = await fetch(`${address.url}${path}`, {
     method,
     headers: { authorization: `Bearer ${address.key}`, 'content-type': 'application/json' },
@@ -35,11 +40,18 @@ const steps = async (address: Address, id: string): Promise<number> =>
   ((await ask(address, 'GET', `/api/v1/tasks/${id}/steps?tree=true&limit=2000`)).items as unknown[]).length;
 
 for (const how of ['SIGKILL', 'SIGTERM'] as const) {
-  test(`JOB-01 ${how} to the whole server in the middle of the main job: started again on the same data, the task finishes by itself`, { timeout: 240_000 }, async t => {
+  test(`JOB-01 ${how} to the whole server in the middle of the main job: started again on the same data, the task finishes by itself`, {
+    timeout: 240_000,
+  }, async t => {
     const dataDir = await mkdtemp(join(tmpdir(), 'guildhall-killed-'));
     await chmod(dataDir, 0o711);
     const repository = await makeRepository(brokenAdd);
-    const env = { GUILDHALL_DATA: dataDir, PORT: '0', GUILDHALL_LEASE_SECONDS: '2', GUILDHALL_MODEL: 'scripted/team' };
+    const env = {
+      GUILDHALL_DATA: dataDir,
+      PORT: '0',
+      GUILDHALL_LEASE_SECONDS: '2',
+      GUILDHALL_MODEL: 'scripted/team',
+    };
     const servers: GuildhallProcess[] = [];
     try {
       const first = spawnGuildhall('all', env);

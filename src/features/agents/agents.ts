@@ -202,6 +202,10 @@ export async function changeAgent(
   id: string,
   change: AgentChange,
 ): Promise<Agent> {
+  const { team_id } = await getAgent(tx, actor, id);
+  // The team before the agent: two changes of its chain of command could close a circle only together.
+  if (change.reports_to !== undefined)
+    await tx.selectFrom('teams').select('id').where('id', '=', team_id).forUpdate().execute();
   await tx.selectFrom('agents').select('id').where('id', '=', id).forUpdate().execute();
   const agent = await getAgent(tx, actor, id);
   const { reports_to: managerName, state, ...definition } = change;

@@ -19,11 +19,11 @@ export interface ResolvedModel {
 }
 
 /** Variable that brings each provider in. */
-const neededSetting: Record<string, string> = {
-  anthropic: 'ANTHROPIC_API_KEY',
-  openai: 'OPENAI_API_KEY',
-  'openai-compatible': 'OPENAI_BASE_URL',
-};
+const neededSetting = new Map([
+  ['anthropic', 'ANTHROPIC_API_KEY'],
+  ['openai', 'OPENAI_API_KEY'],
+  ['openai-compatible', 'OPENAI_BASE_URL'],
+]);
 
 /** @throws Problem `model_unknown`, `model_key_missing`. */
 export function resolveModel(catalog: ModelCatalog, name: string): ResolvedModel {
@@ -33,7 +33,7 @@ export function resolveModel(catalog: ModelCatalog, name: string): ResolvedModel
   const model = full.slice(slash + 1);
   const driver = catalog.drivers.get(provider);
   if (slash > 0 && model !== '' && driver) return { driver, provider, model };
-  const setting = neededSetting[provider];
+  const setting = neededSetting.get(provider);
   if (setting) {
     throw new Problem(
       'invalid',
@@ -41,7 +41,7 @@ export function resolveModel(catalog: ModelCatalog, name: string): ResolvedModel
       `The model ${full} needs ${setting}: set it and start again, or choose another model with GUILDHALL_MODEL.`,
     );
   }
-  const known = [...new Set([...catalog.drivers.keys(), ...Object.keys(neededSetting)])].sort();
+  const known = [...new Set([...catalog.drivers.keys(), ...neededSetting.keys()])].sort();
   throw new Problem(
     'invalid',
     'model_unknown',

@@ -149,8 +149,8 @@ export function commandTests(stage: Stage): void {
       { argv: [''] },
       { argv: ['a\0b'] },
       { argv: ['a'], env: { 'A=B': '' } },
-        { argv: ['a', 'x'.repeat(131_072)] },
-        { argv: ['a', ...Array(30).fill('x'.repeat(100_000))] },
+      { argv: ['a', 'x'.repeat(131_072)] },
+      { argv: ['a', ...Array(30).fill('x'.repeat(100_000))] },
     ]) {
       await assert.rejects(sandbox.exec(request), { code: 'sandbox_request_invalid' });
     }

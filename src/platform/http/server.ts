@@ -160,6 +160,11 @@ function asProblem(error: unknown): Problem {
     return new Problem('conflict', 'already_exists', 'Somebody made one of that name at the same moment.', {
       cause: error,
     });
+  if (/^(40001|40P01|55P03)$/.test(sqlState(error) ?? ''))
+    return new Problem('unavailable', 'busy', 'Others changed the same at this moment. Try again.', {
+      retryAfterSeconds: 1,
+      cause: error,
+    });
   const { statusCode, code } = error as { statusCode?: number; code?: string };
   if (statusCode === 413)
     return new Problem('invalid', 'body_too_large', 'The body of the request is larger than 1 MiB.', {
