@@ -95,6 +95,8 @@ async function addDependency(tx: Tx, actor: Actor, task: Task, dependsOn: string
     .select(['id', 'state'])
     .where('id', '=', dependsOn)
     .where('organization_id', '=', actor.organizationId)
+    // Until the end of the transaction: its end either is seen here, or sees who waits for it.
+    .forShare()
     .executeTakeFirst();
   if (!other)
     throw new Problem('invalid', 'dependency_missing', `There is no task ${dependsOn} to depend on.`);
@@ -135,11 +137,16 @@ export async function dependOn(
   id: string,
   dependsOn: string,
 ): Promise<Task> {
+  // One at a time: two that are added at the same moment could close a circle only together.
+  await sql`select pg_advisory_xact_lock(hashtextextended(${`dependencies:${actor.organizationId}`}, 0))`.execute(
+    tx,
+  );
   const task = await lockTask(tx, actor, id);
   if (task.started_at)
     throw new Problem('conflict', 'task_started', 'The task has begun: it cannot wait for another one now.');
   await addDependency(tx, actor, task, dependsOn);
-  return startTask(tx, actor, now, task);
+  const other = await getTask(tx, actor, dependsOn);
+  return other.state === 'succeeded' ? task : startTask(tx, actor, now, task);
 }
 
 /** Opens the run of a queued task, or lets it wait for what it depends on; fails it when that has failed. */
@@ -201,7 +208,7 @@ export async function moveTask(
     .updateTable('tasks')
     .set(eb => ({ ...change, version: eb('version', '+', 1) }))
     .where('id', '=', task.id)
-    .where('state', 'in', movesInto(to))
+    .where(sql<boolean>`state = any (${movesInto(to)}::text[])`)
     .returningAll()
     .executeTakeFirst();
   if (!row) {
