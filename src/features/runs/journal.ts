@@ -77,7 +77,15 @@ export async function commitStep(
   if (extras.usage) values.push(...usageValues(extras.usage));
   else if (extras.hold) values.push(...holdValues(extras.hold));
   else if (extras.handIn) values.push(...handInValues(extras.handIn, lease));
-  const shape = extras.usage ? 'usage' : extras.hold ? 'hold' : extras.handIn ? 'handIn' : 'plain';
+  const shape = extras.usage
+    ? 'usage'
+    : extras.hold
+      ? 'hold'
+      : extras.handIn
+        ? 'handIn'
+        : step.name === 'notice'
+          ? 'notice'
+          : 'plain';
   const { rows } = await db.executeQuery(
     CompiledQuery.raw(statements[shape], values) as CompiledQuery<Written>,
   );
@@ -103,6 +111,8 @@ const inserted = `step as (
 
 const statements = {
   plain: `with ${fenced()}, ${inserted} select count(*) as written, null::bigint as held from step`,
+  // A notice need not survive the machine by itself: it is composed again, and the step after it takes it along.
+  notice: `with ${fenced()}, ${inserted} select count(*) as written, null::bigint as held, set_config('synchronous_commit', 'off', true) from step`,
   usage: `with ${fenced()}, ${inserted}, used as (
     insert into usage_records (idempotency_key, organization_id, project_id, task_id, root_task_id, run_id, agent_id, reservation_key, provider,
       model, input_tokens, cached_read_tokens, cached_write_tokens, output_tokens, reasoning_tokens, exact, price_id, cost_micros, created_at)

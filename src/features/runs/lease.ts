@@ -72,7 +72,8 @@ export async function claimRun(
       insert into events (organization_id, type, task_id, root_task_id, run_id, actor, request_id, data, created_at)
       select c.organization_id, 'task.running', c.task_id, c.root_task_id, c.id, 'agent:' || c.agent_id, c.request_id, '{}', ${now}::timestamptz
       from claimed c join moved on moved.id = c.task_id)
-    select * from claimed`.execute(db);
+    -- A claim need not survive the machine: a lost one is made again, and writes under its token are refused.
+    select claimed.*, set_config('synchronous_commit', 'off', true) from claimed`.execute(db);
   const row = rows[0];
   if (!row) return null;
   return {
