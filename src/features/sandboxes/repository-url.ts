@@ -7,8 +7,11 @@ import { lookup } from 'node:dns/promises';
 import { BlockList, isIP } from 'node:net';
 import { Problem } from '../../base/problem.ts';
 
-/** Not public: https://www.iana.org/assignments/iana-ipv4-special-registry and its IPv6 sibling. */
-const notPublic = new BlockList();
+/**
+ * Not public: https://www.iana.org/assignments/iana-ipv4-special-registry and its IPv6 sibling. Two lists, since one
+ * takes every IPv4 address for an IPv4-mapped IPv6 address, and those are on it.
+ */
+const notPublic = { ipv4: new BlockList(), ipv6: new BlockList() };
 for (const [net, bits] of [
   ['0.0.0.0', 8],
   ['10.0.0.0', 8],
@@ -25,7 +28,7 @@ for (const [net, bits] of [
   ['203.0.113.0', 24],
   ['224.0.0.0', 3],
 ] as [string, number][])
-  notPublic.addSubnet(net, bits, 'ipv4');
+  notPublic.ipv4.addSubnet(net, bits, 'ipv4');
 for (const [net, bits] of [
   ['::', 96],
   ['::ffff:0:0', 96],
@@ -39,10 +42,12 @@ for (const [net, bits] of [
   ['fe80::', 10],
   ['ff00::', 8],
 ] as [string, number][])
-  notPublic.addSubnet(net, bits, 'ipv6');
+  notPublic.ipv6.addSubnet(net, bits, 'ipv6');
 
-export const isPublicAddress = (address: string): boolean =>
-  !notPublic.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4');
+export function isPublicAddress(address: string): boolean {
+  const family = isIP(address) === 6 ? 'ipv6' : 'ipv4';
+  return !notPublic[family].check(address, family);
+}
 
 export interface RepositoryUrl {
   url: string;
@@ -67,7 +72,7 @@ export function parseRepositoryUrl(text: string, hosts: readonly string[]): Repo
   if (url.username !== '' || url.password !== '' || text.includes('@'))
     throw refuse('it must not contain credentials');
   if (url.search !== '' || url.hash !== '') throw refuse('it must not have a query or a fragment');
-  if (/%/.test(url.pathname) || url.pathname.includes('..')) throw refuse('its path has escapes or `..`');
+  if (/%|\.\./.test(text)) throw refuse('it has escapes or `..`');
   if (!/^\/[\w.-]+(\/[\w.-]+)+?\/?$/.test(url.pathname)) throw refuse('its path does not name a repository');
   const host = url.hostname.toLowerCase();
   const named = url.port === '' ? host : `${host}:${url.port}`;
