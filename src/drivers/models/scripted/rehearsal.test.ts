@@ -214,7 +214,9 @@ const tools: Record<string, (root: string, git: Git, args: JsonObject) => Result
   },
   run_command(root, _, args) {
     const started = performance.now();
-    const { NODE_TEST_CONTEXT: __, ...env } = process.env;
+    const { NODE_TEST_CONTEXT: __, ...inherited } = process.env;
+    // Commands find the Node that runs the tests, whatever the host has.
+    const env = { ...inherited, PATH: `${dirname(process.execPath)}:${inherited.PATH}` };
     // `timeout` ends the whole process group; killing bash alone would leave what it started.
     const seconds = Number(args.timeout_seconds);
     const done = spawnSync('timeout', ['-s', 'KILL', `${seconds}`, 'bash', '-c', String(args.command)], {
