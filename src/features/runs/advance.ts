@@ -16,7 +16,15 @@ import { getTask } from '../tasks/tasks.ts';
 import { type Activity, nextSeq, nowOf, type RunDeps, record } from './context.ts';
 import { fail } from './ending.ts';
 import { commitStep, readSteps, stepKey } from './journal.ts';
-import { claimRun, type Lease, LeaseLost, releaseRun, requireLease, suspendRun } from './lease.ts';
+import {
+  claimRun,
+  type Lease,
+  LeaseLost,
+  lockTaskOf,
+  releaseRun,
+  requireLease,
+  suspendRun,
+} from './lease.ts';
 import { callModel } from './model-step.ts';
 import { composeOpening } from './prompt.ts';
 import { readSurroundings, surroundingsOf } from './surroundings.ts';
@@ -133,8 +141,8 @@ async function loop(activity: Activity): Promise<void> {
   const { deps } = activity;
   for (;;) {
     activity.signal.throwIfAborted();
-    const stop = activity.stopAtStep();
-    if (stop) return pauseOrGiveBack(activity, stop);
+    // Also when its task is paused: a resume may have come before, and a look at a paused task does nothing.
+    if (activity.stopAtStep()) return transact(deps.db, tx => giveBack(tx, activity.lease, nowOf(deps)));
     if (activity.steps.length === 0) {
       const opening = await composeOpening(deps.db, await rosterOf(activity), activity.task, activity.agent);
       await notice(activity, opening.text, { system: opening.system });
@@ -311,14 +319,6 @@ async function giveUp(activity: Activity, code: string, reason: string): Promise
   });
 }
 
-async function pauseOrGiveBack(activity: Activity, why: 'drain' | 'pause'): Promise<void> {
-  const { deps, lease } = activity;
-  await transact(deps.db, async tx => {
-    if (why === 'drain') return giveBack(tx, lease, nowOf(deps));
-    if (await releaseRun(tx, lease)) await closeReservations(tx, nowOf(deps), lease.runId);
-  });
-}
-
 /** The run goes back to the queue, if it is still ours, and somebody is told to look. */
 async function giveBack(tx: Tx, lease: Lease, now: Date): Promise<void> {
   if (!(await releaseRun(tx, lease))) return;
@@ -331,6 +331,7 @@ async function recordFailure(deps: RunDeps, lease: Lease, error: unknown): Promi
   const now = nowOf(deps);
   const problem = toProblem(error);
   await transact(deps.db, async tx => {
+    await lockTaskOf(tx, lease.runId);
     const { rows } = await sql<{ failure_count: number }>`update runs set failure_count = failure_count + 1
       where id = ${lease.runId} and fencing_token = ${lease.fencingToken} and state = 'running' returning failure_count`.execute(
       tx,

@@ -279,6 +279,7 @@ async function commitWith(
   const step = toolStep(activity, call, result, result.is_error ? 'failed' : 'ok');
   const startedAt = nowOf(deps);
   await transact(deps.db, async tx => {
+    await requireLease(tx, lease);
     await commitStep(tx, lease, startedAt, {
       ...step,
       idempotencyKey: stepKey(lease.runId, step.seq),

@@ -4,7 +4,7 @@
  * cut off can go on computing, but nothing it writes counts.
  */
 import { sql } from 'kysely';
-import type { Db, Tx } from '../../platform/db/db.ts';
+import { type Db, type Reader, type Tx, transact } from '../../platform/db/db.ts';
 import type { Row, RunWait, TaskWait } from '../../platform/db/schema.ts';
 import { type Actor, appendEvent, type Subject } from '../../platform/journal/facts.ts';
 import { closeReservations } from '../budgets/budgets.ts';
@@ -39,11 +39,36 @@ export const subjectOf = (lease: Lease): Subject => ({
 });
 
 /**
- * Claims a run that is due (one that runs only when its lease ran out) and marks its task as under way, in one
- * statement. @returns null when somebody else has it, or there is nothing to do.
+ * Claims a run that is due (one that runs only when its lease ran out) and marks its task as under way.
+ * @returns null when somebody else has it, or there is nothing to do.
+ *
+ * A run that is just lying down to wait still looks held. Whoever came to wake it would find nothing to do and the
+ * call would be lost, so a claim in vain is made again when nobody has the task locked any more.
  */
 export async function claimRun(
   db: Db,
+  workerId: string,
+  now: Date,
+  leaseMs: number,
+  runId: string,
+): Promise<Lease | null> {
+  const lease = await tryToClaim(db, workerId, now, leaseMs, runId);
+  if (lease) return lease;
+  return transact(db, async tx => {
+    await lockTaskOf(tx, runId);
+    return tryToClaim(tx, workerId, now, leaseMs, runId);
+  });
+}
+
+/** Locks the task of a run, which is to be done before the run itself is locked. */
+export async function lockTaskOf(tx: Tx, runId: string): Promise<void> {
+  await sql`select 1 from tasks where id = (select task_id from runs where id = ${runId}) for update`.execute(
+    tx,
+  );
+}
+
+async function tryToClaim(
+  db: Reader,
   workerId: string,
   now: Date,
   leaseMs: number,
