@@ -49,17 +49,15 @@ async function runCommand(
     });
     const sandbox = await openSandbox(shop, task, directory);
     try {
-      const timeout = Math.min(checkTimeoutMs, shop.policy.wall_ms);
-      return show(
-        command,
-        commit,
-        await sandbox.exec({
-          argv: shell(command),
-          timeout_ms: timeout,
-          max_output_bytes: 256 * 1024,
-          signal,
-        }),
-      );
+      const result = await sandbox.exec({
+        argv: shell(command),
+        timeout_ms: Math.min(checkTimeoutMs, shop.policy.wall_ms),
+        max_output_bytes: 256 * 1024,
+        signal,
+      });
+      // A check that we stopped ourselves says nothing about the commit.
+      signal.throwIfAborted();
+      return show(command, commit, result);
     } finally {
       await sandbox.destroy();
     }

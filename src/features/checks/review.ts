@@ -29,21 +29,52 @@ export async function reviewTask(deps: ReviewDeps, taskId: string, signal: Abort
   if (row?.state !== 'in_review') return;
   const actor = systemActor(row.organization_id, row.request_id);
   deps.log.info({ task_id: taskId, request_id: row.request_id, decision: row.decision }, 'review');
+  const wanted = watchReview(deps, row);
   try {
-    await decide(deps, actor, row, signal);
+    await decide(deps, actor, row, AbortSignal.any([signal, wanted.signal]));
   } catch (error) {
     if (error instanceof Problem && error.code === 'task_state_conflict') return;
     throw error;
+  } finally {
+    wanted.stop();
   }
 }
 
+/** How often a review looks whether it is still wanted, in milliseconds. */
+const lookMs = 1_000;
+
+/** A signal that kills the checks when the task leaves its review: cancelled, or out of time. */
+function watchReview(deps: ReviewDeps, task: Task): { signal: AbortSignal; stop(): void } {
+  const control = new AbortController();
+  const look = async () => {
+    const row = await deps.db
+      .selectFrom('tasks')
+      .select('state')
+      .where('id', '=', task.id)
+      .executeTakeFirst();
+    if (row?.state !== 'in_review') control.abort(outOfDate(row?.state));
+  };
+  const timer = setInterval(
+    () => void look().catch(error => deps.log.warn({ task_id: task.id, err: error }, 'review not watched')),
+    lookMs,
+  );
+  return { signal: control.signal, stop: () => clearInterval(timer) };
+}
+
+const outOfDate = (state?: string): Problem =>
+  new Problem('conflict', 'task_state_conflict', `The task is ${state}: this review is out of date.`);
+
 async function decide(deps: ReviewDeps, actor: Actor, task: Task, signal: AbortSignal): Promise<void> {
   if (task.kind === 'verification')
-    return transact(deps.db, tx => acceptVerification(tx, actor, nowOf(deps), task));
+    return transact(deps.db, async tx => {
+      await requireInReview(tx, actor, task);
+      await acceptVerification(tx, actor, nowOf(deps), task);
+    });
   if (task.decision !== 'done') {
     const reason = `${task.decision === 'gave_up' ? 'The agent gave up' : `Handed in as ${task.decision}`}: ${task.summary ?? ''}`;
     const evidence = task.checks.length > 0 ? await execute(deps, task, signal) : [];
     return transact(deps.db, async tx => {
+      await requireInReview(tx, actor, task);
       await insertChecks(tx, nowOf(deps), task, evidence);
       await endTask(tx, actor, nowOf(deps), task, 'failed', { reason });
     });
@@ -51,6 +82,16 @@ async function decide(deps: ReviewDeps, actor: Actor, task: Task, signal: AbortS
   const checks = await execute(deps, task, signal);
   if (checks.some(check => !check.passed)) return sendBack(deps, actor, task, checks);
   await accept(deps, actor, task, checks);
+}
+
+/**
+ * The task, locked, if this very review is still wanted: while checks ran it may have been cancelled, or reviewed by
+ * somebody else and gone into its next round. @throws Problem `task_state_conflict`
+ */
+async function requireInReview(tx: Tx, actor: Actor, task: Task): Promise<Task> {
+  const current = await lockTask(tx, actor, task.id);
+  if (current.state === 'in_review' && current.round === task.round) return current;
+  throw outOfDate(current.state);
 }
 
 async function execute(deps: ReviewDeps, task: Task, signal: AbortSignal): Promise<NewCheck[]> {
@@ -101,7 +142,7 @@ async function sendBack(deps: ReviewDeps, actor: Actor, task: Task, checks: NewC
     .filter(check => !check.passed)
     .map(check => `\`${check.command}\` (${check.outcome})`);
   await transact(deps.db, async tx => {
-    const current = await lockTask(tx, actor, task.id);
+    const current = await requireInReview(tx, actor, task);
     await insertChecks(tx, now, current, checks);
     await taskEvent(tx, actor, now, current, 'check.failed', { checks: failed, round: current.round });
     if (current.round >= current.max_rounds) {
@@ -130,16 +171,17 @@ async function accept(deps: ReviewDeps, actor: Actor, task: Task, checks: NewChe
   ) {
     const reason =
       'Nothing was shown about the delivered commit: no check was given, and nobody verified it.';
-    return transact(
-      deps.db,
-      async tx => void (await endTask(tx, actor, nowOf(deps), task, 'failed', { reason })),
-    );
+    return transact(deps.db, async tx => {
+      await requireInReview(tx, actor, task);
+      await endTask(tx, actor, nowOf(deps), task, 'failed', { reason });
+    });
   }
   const tree = await treeOf(deps.db, task);
   const diff = task.delivered_commit ? await diffFromBase(deps.workshop, tree, task.delivered_commit) : null;
   const delivery = isRoot && task.delivered_commit ? await deliver(deps, task, tree) : null;
   const now = nowOf(deps);
   await transact(deps.db, async tx => {
+    await requireInReview(tx, actor, task);
     await insertChecks(tx, now, task, delivery ? [...checks, delivery.check] : checks);
     if (diff !== null) await keepDiff(tx, now, task, diff);
     if (delivery && !delivery.check.passed) {
