@@ -12,13 +12,14 @@ import { enqueue } from '../../platform/queue/queue.ts';
 import { charge, closeReservations, type Hold, reserve } from '../budgets/budgets.ts';
 import { costOf, dearestInputCost, findPrice, lockPrices, type Price } from '../budgets/prices.ts';
 import { bookUsage } from '../budgets/usage.ts';
-import type { ModelFailed, ModelRequest, ModelSuccess } from '../models/port.ts';
+import type { ContentPart, ModelFailed, ModelRequest, ModelSuccess } from '../models/port.ts';
 import { type Activity, nextSeq, nowOf, record } from './context.ts';
 import { fail } from './ending.ts';
 import { commitStep, type StepUsage, stepKey } from './journal.ts';
 import { LeaseLost, requireLease, subjectOf, suspendRun } from './lease.ts';
 import { surroundingsOf } from './surroundings.ts';
 import { offerTo } from './tool-list.ts';
+import type { Step } from './transcript.ts';
 
 /** Retries of a failing call before it becomes a dead letter. */
 export const maxModelRetries = 3;
@@ -149,6 +150,25 @@ function withoutNul<T>(value: T): T {
     : value;
 }
 
+/**
+ * A child and an approval are found again by the id of their call, so no two calls of a run may share one. Some
+ * servers number the calls of every answer from the start.
+ */
+function withOwnIds(content: ContentPart[], steps: readonly Step[], seq: number): ContentPart[] {
+  const used = new Set(steps.flatMap(step => (step.kind === 'model' ? callIds(step) : [])));
+  return content.map((part, i) => {
+    if (part.type !== 'tool_call') return part;
+    const id = used.has(part.id) ? `${part.id}_${seq}_${i}` : part.id;
+    used.add(id);
+    return { ...part, id };
+  });
+}
+
+const callIds = (step: Step): string[] =>
+  (step.data.content as unknown as ContentPart[]).flatMap(part =>
+    part.type === 'tool_call' ? [part.id] : [],
+  );
+
 async function settleCall(
   activity: Activity,
   e: Estimate,
@@ -159,7 +179,7 @@ async function settleCall(
   const { deps, lease, model, agent, task } = activity;
   const cost = e.price ? costOf(e.price, outcome.usage) : null;
   const data: JsonObject = {
-    content: withoutNul(outcome.content) as unknown as Json,
+    content: withOwnIds(withoutNul(outcome.content), activity.steps, seq) as unknown as Json,
     stop: outcome.stop,
     usage: { ...outcome.usage },
     cost_micros: cost,

@@ -78,7 +78,9 @@ async function prepare(activity: Activity, call: ToolCall): Promise<Prepared> {
     const mine =
       approval?.kind === 'tool_call' &&
       approval.payload_hash === payloadHash({ tool: name, arguments: call.arguments });
-    if (!approval || !mine || approval.state === 'pending') return { kind: 'ask', reason: decision.reason };
+    if (!approval || approval.state === 'pending') return { kind: 'ask', reason: decision.reason };
+    if (!mine)
+      return { kind: 'refused', outcome: 'refused', reason: 'The approval was given for another call.' };
     if (approval.state !== 'approved') {
       return {
         kind: 'refused',
