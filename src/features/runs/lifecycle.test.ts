@@ -21,7 +21,7 @@ async function processesWith(text: string): Promise<string[]> {
   for (const pid of await readdir('/proc')) {
     if (!/^\d+$/.test(pid)) continue;
     const line = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
-    if (line.includes(text) && Number(pid) !== process.pid) found.push(pid);
+    if (line.replaceAll('\0', ' ').includes(text) && Number(pid) !== process.pid) found.push(pid);
   }
   return found;
 }
