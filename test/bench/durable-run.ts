@@ -15,11 +15,11 @@ import { addPrice } from '../../src/features/budgets/prices.ts';
 import { reviewTask } from '../../src/features/checks/review.ts';
 import { newRunCaches } from '../../src/features/runs/context.ts';
 import { Worker } from '../../src/features/runs/worker.ts';
-import { createTask } from '../../src/features/tasks/tasks.ts';
 import { type Db, transact } from '../../src/platform/db/db.ts';
 import { startTestApp, type TestApp } from '../harness/app.ts';
 import { openTestDatabase } from '../harness/database.ts';
 import { call, programmedModel } from '../harness/model.ts';
+import { openTask } from '../harness/tasks.ts';
 
 export interface RoundResult {
   runsPerSecond: number;
@@ -109,12 +109,6 @@ export async function startOurs(): Promise<TestApp> {
 
 export async function openTasks(guildhall: TestApp, count: number): Promise<void> {
   const { db } = guildhall.database;
-  const { organizationId, projectId } = guildhall.app.installation;
-  const coder = await db
-    .selectFrom('agents')
-    .select('id')
-    .where('name', '=', 'coder')
-    .executeTakeFirstOrThrow();
   await transact(db, tx =>
     addPrice(tx, {
       provider: 'programmed',
@@ -127,31 +121,7 @@ export async function openTasks(guildhall: TestApp, count: number): Promise<void
       source: 'bench',
     }),
   );
-  for (let i = 0; i < count; i++) {
-    await transact(db, tx =>
-      createTask(tx, { id: 'system', organizationId, requestId: 'bench' }, new Date(), {
-        projectId,
-        agentId: coder.id,
-        title: 'bench',
-        kind: 'work',
-        brief: {
-          objective: 'bench',
-          requirements: [],
-          out_of_scope: [],
-          inputs: [],
-          expected_outputs: [],
-          acceptance_criteria: [],
-        },
-        checks: [],
-        source: null,
-        baseCommit: null,
-        maxTurns: 20,
-        deadlineAt: new Date(Date.now() + 3_600_000),
-        budgetMicros: 100_000_000,
-        dependsOn: [],
-      }),
-    );
-  }
+  for (let i = 0; i < count; i++) await openTask(guildhall, { budgetMicros: 100_000_000 });
 }
 
 /** A worker as the app makes it. */

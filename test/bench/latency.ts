@@ -1,9 +1,8 @@
 /** Enqueue → first step, beside an empty graphile-worker job in the same process: medians and 95th percentiles. */
 import { Logger, run as runQueue } from 'graphile-worker';
 import pg from 'pg';
-import { createTask } from '../../src/features/tasks/tasks.ts';
-import { transact } from '../../src/platform/db/db.ts';
 import type { TestApp } from '../harness/app.ts';
+import { openTask } from '../harness/tasks.ts';
 import { newWorker } from './durable-run.ts';
 
 export interface Latency {
@@ -65,40 +64,12 @@ export async function ourLatency(guildhall: TestApp, pool: pg.Pool, samples: num
     early.set(id, performance.now());
     waiting.get(id)?.(performance.now());
   });
-  const coder = await database.db
-    .selectFrom('agents')
-    .select('id')
-    .where('name', '=', 'coder')
-    .executeTakeFirstOrThrow();
-  const { organizationId, projectId } = guildhall.app.installation;
   const taken: number[] = [];
   const worker = newWorker(guildhall, pool, 10);
   await worker.start();
   try {
     for (let i = 0; i < samples; i++) {
-      const task = await transact(database.db, tx =>
-        createTask(tx, { id: 'system', organizationId, requestId: 'bench' }, new Date(), {
-          projectId,
-          agentId: coder.id,
-          title: 'bench',
-          kind: 'work',
-          brief: {
-            objective: 'bench',
-            requirements: [],
-            out_of_scope: [],
-            inputs: [],
-            expected_outputs: [],
-            acceptance_criteria: [],
-          },
-          checks: [],
-          source: null,
-          baseCommit: null,
-          maxTurns: 20,
-          deadlineAt: new Date(Date.now() + 3_600_000),
-          budgetMicros: null,
-          dependsOn: [],
-        }),
-      );
+      const task = await openTask(guildhall);
       const start = performance.now();
       const at = early.get(task.id) ?? (await new Promise<number>(resolve => waiting.set(task.id, resolve)));
       taken.push(at - start);

@@ -1,22 +1,12 @@
 /** No sandbox: whatever needs one is refused. Chosen by GUILDHALL_SANDBOX=off; nothing ever runs unsandboxed. */
 import { rm } from 'node:fs/promises';
 import { Problem } from '../../base/problem.ts';
-import type { Enforcement, LimitName, SandboxDriver } from '../../features/sandboxes/port.ts';
-
-const names: LimitName[] = [
-  'cpu',
-  'memory',
-  'pids',
-  'wall_time',
-  'disk',
-  'file_size',
-  'output',
-  'network',
-  'filesystem',
-  'syscalls',
-  'privileges',
-  'identity',
-];
+import {
+  type Enforcement,
+  type LimitName,
+  limitNames,
+  type SandboxDriver,
+} from '../../features/sandboxes/port.ts';
 
 export function createOffDriver(): SandboxDriver {
   const summary = 'Sandboxes are switched off (GUILDHALL_SANDBOX=off): tasks that run commands are refused.';
@@ -29,7 +19,10 @@ export function createOffDriver(): SandboxDriver {
       usable: false,
       summary,
       fix,
-      limits: Object.fromEntries(names.map(name => [name, 'unsupported'])) as Record<LimitName, Enforcement>,
+      limits: Object.fromEntries(limitNames.map(name => [name, 'unsupported'])) as Record<
+        LimitName,
+        Enforcement
+      >,
     }),
     create: refuse,
     prepareDirectory: refuse,

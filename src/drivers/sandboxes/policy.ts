@@ -11,21 +11,6 @@ import type { Host } from './host.ts';
 /** Processes of bubblewrap itself that count: its monitor, its first process inside, and the stage's helpers. */
 const ownProcesses = 4;
 
-export const limitNames: LimitName[] = [
-  'cpu',
-  'memory',
-  'pids',
-  'wall_time',
-  'disk',
-  'file_size',
-  'output',
-  'network',
-  'filesystem',
-  'syscalls',
-  'privileges',
-  'identity',
-];
-
 export function hostLimits(host: Host): Record<LimitName, Enforcement> {
   const counted: Enforcement = host.groups ? 'enforced' : 'best_effort';
   return {

@@ -12,7 +12,7 @@ import { openBox } from './box.ts';
 import { closeBox } from './close.ts';
 import { execute } from './exec.ts';
 import type { Host, ProgramName } from './host.ts';
-import { hostLimits, limitNames } from './policy.ts';
+import { hostLimits } from './policy.ts';
 
 const always: ProgramName[] = ['bwrap', 'bash', 'prlimit', 'mkfifo', 'rm'];
 const forRoot: ProgramName[] = ['setpriv', 'unshare', 'mount', 'find'];

@@ -3,10 +3,11 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { startTestApp, type TestApp } from '../../../test/harness/app.ts';
 import { call, programmedModel } from '../../../test/harness/model.ts';
+import { openTask } from '../../../test/harness/tasks.ts';
 import { transact } from '../../platform/db/db.ts';
 import { setBudget } from '../budgets/budgets.ts';
 import { addPrice } from '../budgets/prices.ts';
-import { createTask, type NewTask, type Task } from '../tasks/tasks.ts';
+import type { Task } from '../tasks/tasks.ts';
 import { newRunCaches } from './context.ts';
 import { commitStep, stepKey } from './journal.ts';
 import { claimRun, LeaseLost } from './lease.ts';
@@ -28,40 +29,6 @@ before(async () => {
 });
 after(() => guildhall[Symbol.asyncDispose]());
 
-async function openTask(parent?: NewTask['parent']): Promise<Task> {
-  const { db } = guildhall.database;
-  const { organizationId, projectId } = guildhall.app.installation;
-  const coder = await db
-    .selectFrom('agents')
-    .select('id')
-    .where('name', '=', 'coder')
-    .executeTakeFirstOrThrow();
-  return transact(db, tx =>
-    createTask(tx, { id: 'system', organizationId, requestId: 'req_test' }, new Date(), {
-      projectId,
-      agentId: coder.id,
-      title: 'test',
-      kind: 'work',
-      brief: {
-        objective: 'test',
-        requirements: [],
-        out_of_scope: [],
-        inputs: [],
-        expected_outputs: [],
-        acceptance_criteria: [],
-      },
-      checks: [],
-      source: null,
-      baseCommit: null,
-      maxTurns: 20,
-      deadlineAt: new Date(Date.now() + 3_600_000),
-      budgetMicros: null,
-      dependsOn: [],
-      parent,
-    }),
-  );
-}
-
 async function runOf(task: Task): Promise<string> {
   return (
     await guildhall.database.db
@@ -73,7 +40,7 @@ async function runOf(task: Task): Promise<string> {
 }
 
 test('DAT-18 of 50 parallel claims of one task exactly one wins', async () => {
-  const runId = await runOf(await openTask());
+  const runId = await runOf(await openTask(guildhall));
   const claims = await Promise.all(
     Array.from({ length: 50 }, (_, i) =>
       claimRun(guildhall.database.db, `worker-${i}`, new Date(), 10_000, runId),
@@ -86,7 +53,7 @@ test('DAT-18 of 50 parallel claims of one task exactly one wins', async () => {
 
 test('JOB-01 a worker whose lease ran out can be overtaken, and nothing it writes afterwards counts', async () => {
   const { db } = guildhall.database;
-  const runId = await runOf(await openTask());
+  const runId = await runOf(await openTask(guildhall));
   const start = Date.now();
   const first = await claimRun(db, 'frozen', new Date(start), 1_000, runId);
   assert.ok(first);
@@ -129,9 +96,11 @@ test('JOB-01 a worker whose lease ran out can be overtaken, and nothing it write
 
 test('X-02 an assignee who stays silent violates the rules: the task ends, it is on record, the delegator is woken', async () => {
   const { db, pool } = guildhall.database;
-  const above = await openTask();
+  const above = await openTask(guildhall);
   const runId = await runOf(above);
-  const child = await openTask({ task: above, runId, callId: 'call_1', acceptBy: new Date(Date.now() - 1) });
+  const child = await openTask(guildhall, {
+    parent: { task: above, runId, callId: 'call_1', acceptBy: new Date(Date.now() - 1) },
+  });
   await sweep({ db, clock: { now: () => Date.now() }, log: guildhall.app.log, leaseMs: 10_000 });
   const ended = await db.selectFrom('tasks').selectAll().where('id', '=', child.id).executeTakeFirstOrThrow();
   assert.deepEqual([ended.state, ended.decision], ['failed', 'ignored']);
@@ -150,7 +119,7 @@ test('X-02 an assignee who stays silent violates the rules: the task ends, it is
 
 test('JOB-01 the runs of a worker without a heartbeat are lost to it and go back to the queue', async () => {
   const { db } = guildhall.database;
-  const runId = await runOf(await openTask());
+  const runId = await runOf(await openTask(guildhall));
   const past = new Date(Date.now() - 20_000);
   const dead = {
     id: 'wrk_dead',
@@ -191,7 +160,7 @@ test('BUD-01 a budget of $0.50 under 200 parallel calls is never exceeded, and t
   await transact(db, tx =>
     setBudget(tx, actor, new Date(), { scope: 'project', scopeId: projectId, limitMicros: 500_000 }),
   );
-  for (let i = 0; i < 100; i += 20) await Promise.all(Array.from({ length: 20 }, () => openTask()));
+  for (let i = 0; i < 100; i += 20) await Promise.all(Array.from({ length: 20 }, () => openTask(guildhall)));
   const { log, models, workshop } = guildhall.app;
   const clock = { now: () => Date.now() };
   const deps = { db, clock, random: Math.random, log, models, workshop, caches: newRunCaches(clock) };

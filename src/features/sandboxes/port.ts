@@ -8,19 +8,21 @@
 
 export type Enforcement = 'enforced' | 'best_effort' | 'unsupported';
 
-export type LimitName =
-  | 'cpu'
-  | 'memory'
-  | 'pids'
-  | 'wall_time'
-  | 'disk'
-  | 'file_size'
-  | 'output'
-  | 'network'
-  | 'filesystem'
-  | 'syscalls'
-  | 'privileges'
-  | 'identity';
+export const limitNames = [
+  'cpu',
+  'memory',
+  'pids',
+  'wall_time',
+  'disk',
+  'file_size',
+  'output',
+  'network',
+  'filesystem',
+  'syscalls',
+  'privileges',
+  'identity',
+] as const;
+export type LimitName = (typeof limitNames)[number];
 
 export interface SandboxPolicy {
   /** Cores, may be fractional. */
