@@ -6,7 +6,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { platform } from 'node:os';
 import { join } from 'node:path';
 import { messageOf } from '../../base/problem.ts';
-import { defaultSandboxPolicy, type SandboxProbe } from '../../features/sandboxes/port.ts';
+import { defaultSandboxPolicy, limitNames, type SandboxProbe } from '../../features/sandboxes/port.ts';
 import { adviseMissing, adviseRefused, readFacts } from './advice.ts';
 import { openBox } from './box.ts';
 import { closeBox } from './close.ts';
