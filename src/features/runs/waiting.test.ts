@@ -78,6 +78,12 @@ test('runs that wait for an answer, a child, an approval or money leave the only
   await untilWaiting(forChild, 'children');
   await untilWaiting(forApproval, 'approval');
   await untilWaiting(forMoney, 'budget');
+  const child = await db
+    .selectFrom('tasks')
+    .select('id')
+    .where('parent_task_id', '=', forChild)
+    .executeTakeFirstOrThrow();
+  await untilWaiting(child.id, 'input');
   const held = await db.selectFrom('runs').select('id').where('worker_id', 'is not', null).execute();
   assert.deepEqual(held, []);
   await until('what waits costs rows only: there is no job', 5_000, async () => {
@@ -89,11 +95,6 @@ test('runs that wait for an answer, a child, an approval or money leave the only
   await guildhall.untilTask(await crew.give([giveUp]), ['failed']);
   assert.ok(performance.now() - started < 5_000, 'another task is served at once');
 
-  const child = await db
-    .selectFrom('tasks')
-    .select('id')
-    .where('parent_task_id', '=', forChild)
-    .executeTakeFirstOrThrow();
   for (const id of [forAnswer, child.id, forApproval]) {
     const { status } = await post(`/api/v1/approvals/${(await approvalOf(id)).id}/approve`, { text: 'Yes.' });
     assert.equal(status, 200);
