@@ -3,7 +3,6 @@ import { after, test } from 'node:test';
 import { startTestApp } from '../test/harness/app.ts';
 import { addOrganization, addTask, type Organization } from '../test/harness/organization.ts';
 import { newId } from './base/ids.ts';
-import { setBudget } from './features/budgets/budgets.ts';
 import { createApiKey } from './features/identity/identity.ts';
 import type { Task } from './features/tasks/tasks.ts';
 import { transact } from './platform/db/db.ts';

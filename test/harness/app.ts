@@ -24,6 +24,7 @@ export interface TestApp extends AsyncDisposable {
     headers?: Record<string, string>,
   ): Promise<{ status: number; body: T; headers: Headers }>;
   /** Waits until a task is in one of the states; fails after `limitMs`. */
+  // biome-ignore lint/suspicious/noExplicitAny: a row of tasks, whose columns each test knows.
   untilTask(id: string, states: string[], limitMs?: number): Promise<Record<string, any>>;
 }
 

@@ -13,6 +13,7 @@ before(async () => {
 });
 after(() => crew[Symbol.asyncDispose]());
 
+// biome-ignore lint/suspicious/noExplicitAny: each test knows what its route answers.
 const post = (path: string, body: object = {}) => crew.guildhall.api<Record<string, any>>('POST', path, body);
 
 /** Processes on this host whose command line contains a text. */

@@ -74,8 +74,12 @@ async function inspectUrl(shop: Workshop, request: SourceRequest): Promise<TaskS
 }
 
 const escapePattern = (text: string): string => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
-const lastLine = (text: string): string =>
-  text.trim().split('\n').at(-1)?.slice(0, 300) || 'git gave no reason';
+/** What git says is wrong: its last complaint, or else its last line. */
+const lastLine = (text: string): string => {
+  const lines = text.trim().split('\n');
+  const complaint = lines.findLast(line => /^(fatal|error):/.test(line));
+  return (complaint ?? lines.at(-1))?.slice(0, 300) || 'git gave no reason';
+};
 
 function branchMissing(branch: string, branches: string[]): Problem {
   const known =
@@ -105,13 +109,19 @@ async function inspectPath(shop: Workshop, request: SourceRequest): Promise<Task
     inspectScript,
     [request.branch ?? '', dependencyFolders.join('|')],
   );
-  if (result.exitCode === 3)
-    throw branchMissing(request.branch ?? '', field(result.stdout, 'branches').split(' ').filter(Boolean));
+  if (result.exitCode === 3) throw branchMissing(request.branch ?? '', listed(result.stdout, 'branches'));
   if (result.exitCode === 4) {
     throw new Problem(
       'invalid',
       'repository_empty',
       'The repository has no commit yet: commit something first.',
+    );
+  }
+  if (result.exitCode === 5) {
+    throw new Problem(
+      'invalid',
+      'repository_unreadable',
+      `${location} is not readable by the sandbox user. Allow it with: chmod -R o+rX ${location}`,
     );
   }
   if (result.exitCode !== 0) {
@@ -121,7 +131,7 @@ async function inspectPath(shop: Workshop, request: SourceRequest): Promise<Task
       `git cannot read ${location}: ${lastLine(result.stderr)}`,
     );
   }
-  const dirty = field(result.stdout, 'dirty').split('\u001f').filter(Boolean);
+  const dirty = listed(result.stdout, 'dirty').map(name => name.replaceAll('\u001e', ' '));
   if (dirty.length > 0 && !request.allow_dirty) {
     throw new Problem(
       'invalid',
@@ -136,20 +146,25 @@ async function inspectPath(shop: Workshop, request: SourceRequest): Promise<Task
     branch: field(result.stdout, 'branch'),
     commit: field(result.stdout, 'commit'),
     setup: request.setup,
-    dependencies: field(result.stdout, 'dependencies').split('\u001f').filter(Boolean).slice(0, 200),
+    // Nothing can be mounted at a name with a line break.
+    dependencies: listed(result.stdout, 'dependencies').filter(name => !name.includes('\u001e')),
   };
 }
 
 const field = (text: string, name: string): string => new RegExp(`^${name}=(.*)$`, 'm').exec(text)?.[1] ?? '';
 
-/** $1 branch or empty, $2 alternation of dependency folders. Prints `key=value` lines; lists are joined by US (0x1f). */
+/**
+ * $1 branch or empty, $2 alternation of dependency folders. Prints `key=value` lines. Lists are joined by US (0x1f),
+ * a line break in a name is RS (0x1e). Nothing here closes a pipe early: git would die of it, and the script with git.
+ */
 const inspectScript = `
 cd /source
-git rev-parse --git-dir >/dev/null || exit 2
+git rev-parse --git-dir >/dev/null || { [ -z "$(find . -maxdepth 2 ! -readable -print -quit 2>/dev/null)" ] || exit 5; exit 2; }
+list() { sed -zn "1,$1p" | tr '\\n\\0' '\\036\\037'; echo; }
 if [ -n "$1" ]; then
   branch=$1
-  commit=$(git rev-parse --verify --quiet "refs/heads/$1^{commit}") || {
-    echo "branches=$(git for-each-ref --format='%(refname:short)' refs/heads | head -50 | tr '\\n' ' ')"; exit 3; }
+  git show-ref --verify --quiet "refs/heads/$1" && commit=$(git rev-parse --verify --quiet "refs/heads/$1^{commit}") || {
+    printf 'branches='; git for-each-ref --format='%(refname:lstrip=2)%00' refs/heads | tr -d '\\n' | list 50; exit 3; }
 else
   commit=$(git rev-parse --verify --quiet 'HEAD^{commit}') || exit 4
   branch=$(git symbolic-ref --quiet --short HEAD || echo HEAD)
@@ -157,10 +172,14 @@ fi
 echo "branch=$branch"
 echo "commit=$commit"
 if [ "$(git rev-parse --is-bare-repository)" = false ]; then
-  printf 'dirty='; git status --porcelain=v1 --untracked-files=no --ignore-submodules=all | head -100 | cut -c4- | tr '\\n' '\\037'; echo
+  printf 'dirty='
+  git status --porcelain=v1 -z --no-renames --untracked-files=no --ignore-submodules=all | cut -z -c4- | list 100
   printf 'dependencies='
-  git ls-files --others --ignored --exclude-standard --directory --no-empty-directory | { grep -E "(^|/)($2)/$" || true; } | head -200 | sed 's,/$,,' | tr '\\n' '\\037'; echo
+  git ls-files -z --others --ignored --exclude-standard --directory | { grep -zE "(^|/)($2)/$" || true; } | sed -z 's,/$,,' | list 200
 fi`;
+
+/** A list that the script printed. */
+const listed = (text: string, name: string): string[] => field(text, name).split('\u001f').filter(Boolean);
 
 /** @throws Problem `repository_missing`, `not_a_repository`. */
 async function existingRepository(path: string): Promise<string> {
@@ -203,7 +222,12 @@ export async function commonGitDirectory(location: string): Promise<string> {
   if (!pointer) throw new Problem('invalid', 'not_a_repository', `${dot} is not a git directory.`);
   const gitDirectory = resolve(location, pointer.trim());
   const common = await readFile(join(gitDirectory, 'commondir'), 'utf8').catch(() => '.');
-  return realpath(resolve(gitDirectory, common.trim()));
+  const path = resolve(gitDirectory, common.trim());
+  return realpath(path).catch(cause => {
+    throw new Problem('invalid', 'not_a_repository', `${dot} leads to ${path}, which is not there.`, {
+      cause,
+    });
+  });
 }
 
 /** What git needs to see of a source: itself at /source, and what it borrows from, at the same paths. Read-only. */

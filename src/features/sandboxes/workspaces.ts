@@ -2,7 +2,7 @@
  * Workspaces: the repository of a task tree, the clone that a task works in, and how a commit gets from one to the
  * other. All of it can be interrupted anywhere: what is half-made has no marker and is made anew.
  */
-import { stat } from 'node:fs/promises';
+import { realpath, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { newId } from '../../base/ids.ts';
 import { Problem } from '../../base/problem.ts';
@@ -77,18 +77,19 @@ commit=$(GIT_AUTHOR_NAME=Guildhall GIT_AUTHOR_EMAIL=guildhall@localhost GIT_COMM
   git commit-tree "$tree" -m 'Empty workspace')
 git update-ref refs/heads/base "$commit"`;
 
-/** The mounts that every sandbox of the tree shares: its repository, and installed dependencies of the source. */
-export function treeMounts(shop: Workshop, task: TreeTask): SandboxMount[] {
-  const source = task.source;
-  const dependencies =
-    source?.kind === 'path'
-      ? source.dependencies.map(path => ({
-          source: join(source.location, path),
-          target: `/workspace/${path}`,
-          read_only: true,
-        }))
-      : [];
-  return [repositoryMount(shop, task), ...dependencies];
+/**
+ * The mounts that every sandbox of the tree shares: its repository, and installed dependencies of the source. A folder
+ * that has become a link to somewhere outside the source since it was looked at is not shown.
+ */
+async function treeMounts(shop: Workshop, task: TreeTask): Promise<SandboxMount[]> {
+  const mounts = [repositoryMount(shop, task)];
+  const { source } = task;
+  for (const path of source?.kind === 'path' ? source.dependencies : []) {
+    const folder = await realpath(join(source?.location ?? '', path)).catch(() => '');
+    if (folder.startsWith(`${source?.location}/`))
+      mounts.push({ source: folder, target: `/workspace/${path}`, read_only: true });
+  }
+  return mounts;
 }
 
 export interface CloneRequest {
@@ -167,12 +168,12 @@ export function describeOutcome(result: ExecResult): string {
 }
 
 /** A sandbox over a clone of the tree: what agents' tools and checks run in. */
-export function openSandbox(shop: Workshop, task: TreeTask, directory: string): Promise<Sandbox> {
+export async function openSandbox(shop: Workshop, task: TreeTask, directory: string): Promise<Sandbox> {
   return shop.driver.create({
     id: newId('sbx'),
     identity: task.identity,
     workspace: directory,
-    mounts: treeMounts(shop, task),
+    mounts: await treeMounts(shop, task),
     policy: shop.policy,
   });
 }

@@ -4,6 +4,7 @@
  */
 import type { Clues } from './clues.ts';
 import { mutateCalls } from './mutate-calls.ts';
+import { mutateCopies } from './mutate-copies.ts';
 import { mutateErrors } from './mutate-errors.ts';
 import { mutateGuards } from './mutate-guards.ts';
 import { mutateLiterals } from './mutate-literals.ts';
@@ -38,6 +39,7 @@ const mutators: Mutator[] = [
   mutateGuards,
   mutateValues,
   mutateMissing,
+  mutateCopies,
 ];
 
 /** Each further change at the same place is a little less likely than the one before. */
@@ -79,11 +81,22 @@ export function rankCandidates(suspicion: Suspicion, clues: Clues): Candidate[] 
 
 function place(suspicion: Suspicion, { source, clues }: Ground, mutation: Mutation): number {
   const here = suspicion.at(source, mutation.start);
+  // A line that only refuses bad input is not what gave a wrong value.
+  const refuses =
+    !clues.missingException &&
+    clues.compared.length > 0 &&
+    / throw /.test(` ${lineOf(source, mutation.start)}`);
   // An error that names what is wrong says where, too.
   return (
-    (mutation.family === 'error' ? Math.max(here, 5) : here) +
+    (mutation.family === 'error' ? Math.max(here, 5) : here) -
+    (refuses ? 1.2 : 0) +
     (clues.hangs && inLoop(source, mutation.start) ? 2 : 0)
   );
+}
+
+function lineOf({ text }: Source, offset: number): string {
+  const end = text.indexOf('\n', offset);
+  return text.slice(text.lastIndexOf('\n', offset - 1) + 1, end < 0 ? text.length : end);
 }
 
 function inLoop(source: Source, offset: number): boolean {
@@ -114,7 +127,7 @@ function bonuses(clues: Clues): Partial<Record<Family, number>> {
     method: 0.2,
   });
   add(clues.numbers, { arithmetic: 0.7, number: 0.4, string: -1.5, boolean: -0.4 });
-  add(clues.byOne, { relation: 0.5, offset: 1.1, number: 0.5, guard: 0.2 });
+  add(clues.byOne, { relation: 0.7, offset: 1.1, number: 0.5, guard: 0.2, arithmetic: -0.5 });
   add(clues.opposite, { order: 1.5, arithmetic: 0.6 });
   add(clues.order, { order: 1.6, method: 0.6, arithmetic: -0.6 });
   add(clues.strings, { string: 0.7, arithmetic: -0.8, method: 0.4 });

@@ -188,7 +188,7 @@ function combined(ground: Ground, index: number): Mutation[] {
   const { source } = ground;
   const { tokens, parent } = source;
   if (
-    !isUse(source, index) ||
+    !isUse(ground, index) ||
     !/^[,)\]]$/.test(tokens[index + 1]?.text ?? '') ||
     !/^[,([]$/.test(tokens[index - 1]?.text ?? '')
   )

@@ -4,7 +4,7 @@
  */
 import { isName } from './grammar.ts';
 import { type Ground, insert, type Mutation, replace, similar } from './mutation.ts';
-import { isUse, namesAt, type Scope, scopeAt } from './scope.ts';
+import { isUse, namesAt, visibleAt } from './scope.ts';
 
 const perToken = 6;
 
@@ -16,8 +16,8 @@ export function mutateNames(ground: Ground): Mutation[] {
     if (quiet.has(index) || !isName(token)) return;
     const before = source.tokens[index - 1]?.text ?? '';
     if (before === '.' || before === '?.') found.push(...properties(ground, index, counts));
-    else if (isUse(source, index)) {
-      found.push(...variables(ground, index, scopeAt(ground, index)));
+    else if (isUse(ground, index)) {
+      found.push(...variables(ground, index));
     } else if (
       source.tokens[index + 1]?.text === ':' &&
       source.braces.get(source.parent[index]!) === 'object'
@@ -28,14 +28,21 @@ export function mutateNames(ground: Ground): Mutation[] {
   return found;
 }
 
-function variables(ground: Ground, index: number, scope: Scope): Mutation[] {
+/** Names that are never wrong where they stand. */
+const globals =
+  /^(Math|Object|Array|Number|String|Boolean|JSON|Promise|Map|Set|Date|RegExp|Error|Symbol|console|process|globalThis|module|exports|require|Reflect|BigInt|Intl)$/;
+
+function variables(ground: Ground, index: number): Mutation[] {
   const { source } = ground;
   const token = source.tokens[index]!;
+  if (globals.test(token.text)) return [];
   const called = source.tokens[index + 1]?.text === '(';
-  const mine = scope.names.get(token.text);
+  const visible = visibleAt(ground, index);
+  const mine = visible.get(token.text);
   const ranked: [string, number][] = [];
-  for (const [name, other] of scope.names) {
-    if (name === token.text || (other.kind === 'local' && other.at > token.start)) continue;
+  for (const [name, other] of visible) {
+    // A name that begins with an underscore is not used on purpose.
+    if (name === token.text || name.startsWith('_')) continue;
     let weight = other.kind === 'module' ? 0.8 : 1.9;
     if (other.uses <= 1 && other.kind !== 'module') weight = 4.5;
     else if (similar(name, token.text)) weight += 1.2;
@@ -45,7 +52,7 @@ function variables(ground: Ground, index: number, scope: Scope): Mutation[] {
   }
   if (called) {
     for (const { name, kind } of ground.definitions) {
-      if (kind !== 'function' || name === '' || name === token.text || scope.names.has(name)) continue;
+      if (kind !== 'function' || name === '' || name === token.text || visible.has(name)) continue;
       ranked.push([name, similar(name, token.text) ? 3 : 1.6]);
     }
   }

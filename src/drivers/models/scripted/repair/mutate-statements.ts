@@ -22,13 +22,12 @@ export function mutateStatements(ground: Ground): Mutation[] {
     ...elseBetween(source, starts),
     ...breaks(ground),
     ...reordered(source, starts),
-    ...copied(ground, starts),
     ...finalReturn(ground),
   ];
 }
 
 /** First tokens of statements that give no value to return. */
-const notExpression =
+export const notExpression =
   /^(return|throw|if|else|for|while|do|switch|case|default|break|continue|try|catch|finally|const|let|var|function|class|import|export|type|interface|def|with|raise|pass|elif|except|async|@|\}|from|global|nonlocal|yield|debugger)$/;
 
 function withReturn(ground: Ground, index: number): Mutation[] {
@@ -80,7 +79,8 @@ function without({ source }: Ground, index: number): Mutation[] {
   return [{ start: lineStart, end: lineEnd + 1, text: '', family: 'statement', weight }];
 }
 
-function statementEnd(source: Source, index: number): number {
+/** Token index after a statement, its semicolon included. */
+export function statementEnd(source: Source, index: number): number {
   const { tokens, partner } = source;
   if (tokens[index]!.text !== 'if') {
     const end = expressionEnd(source, index, false);
@@ -275,33 +275,6 @@ function finalReturn(ground: Ground): Mutation[] {
       .map((local, rank) =>
         insert(last.end, `${indent}return ${local};`, 'return', (returns ? 2 : 3) - rank * 0.2),
       );
-  });
-}
-
-/** A step that was forgotten but is taken elsewhere in the file: a short statement, copied after another. */
-function copied({ source, definitions }: Ground, starts: number[]): Mutation[] {
-  const { tokens, text } = source;
-  if (source.language === 'python' || starts.length > 120) return [];
-  const simple = starts.filter(
-    index => !notExpression.test(tokens[index]!.text) && source.parent[index] !== -1,
-  );
-  const texts = new Set(
-    simple
-      .map(index => textOf(source, [index, statementEnd(source, index)]))
-      .filter(one => one.length <= 60 && !one.includes('\n')),
-  );
-  return simple.flatMap(index => {
-    const end = tokens[statementEnd(source, index) - 1]!.end;
-    const own = definitions.filter(
-      one => one.kind === 'function' && one.start < tokens[index]!.start && one.end > end,
-    );
-    const around = own.sort((a, b) => b.end - b.start - (a.end - a.start))[0];
-    if (!around) return [];
-    const body = text.slice(around.start, around.end);
-    const space = `\n${text.slice(text.lastIndexOf('\n', tokens[index]!.start - 1) + 1, tokens[index]!.start).match(/^\s*/)![0]}`;
-    return [...texts]
-      .filter(one => body.includes(one) && !text.slice(tokens[index]!.start, end).includes(one))
-      .map(one => insert(end, space + one, 'statement', 1.4));
   });
 }
 

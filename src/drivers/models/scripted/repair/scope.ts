@@ -1,96 +1,85 @@
-/** Which names can be used at a place: parameters and variables of the functions around it, and of the module. */
-import { isName } from './grammar.ts';
-import { functionAround, type Ground } from './mutation.ts';
-import type { Definition } from './outline.ts';
+/** Which names can be used at a place: parameters and variables of the functions and blocks around it, and of the module. */
+import { elements, isName } from './grammar.ts';
+import type { Ground } from './mutation.ts';
 import type { Source } from './source.ts';
 
-const scopes = new WeakMap<Ground, Map<Definition | null, Scope>>();
-
-/** The scope at a token, kept per ground because every mutator asks for it. */
-export function scopeAt(ground: Ground, index: number): Scope {
-  if (!scopes.has(ground)) scopes.set(ground, new Map());
-  const known = scopes.get(ground)!;
-  const around = outermost(ground, index);
-  if (!known.has(around)) known.set(around, declared(ground, around));
-  return known.get(around)!;
+export interface Binding {
+  name: string;
+  kind: 'parameter' | 'local' | 'module';
+  /** Offset of the declaration. */
+  at: number;
+  /** Offsets between which the name means this. */
+  from: number;
+  to: number;
+  /** How often it is written there, its declaration included. */
+  uses: number;
 }
 
-/** Names that may stand at a token: declared before it, the nearest declaration first. */
-export function namesAt(ground: Ground, index: number): string[] {
-  const { start } = ground.source.tokens[index]!;
-  return [...scopeAt(ground, index).names]
-    .filter(([, name]) => name.kind !== 'module' && (name.kind === 'parameter' || name.at < start))
-    .sort((a, b) => b[1].at - a[1].at)
-    .map(([name]) => name);
+interface Scope {
+  bindings: Binding[];
+  /** Token indices that declare parameters. */
+  declarations: Set<number>;
 }
 
-/** The name is read or called here, not declared, a key or a label. */
-export function isUse(source: Source, index: number): boolean {
-  const before = source.tokens[index - 1]?.text ?? '';
-  const after = source.tokens[index + 1]?.text ?? '';
-  if (/^(function|class|const|let|var|def|import|\.|\?\.|new|catch)$/.test(before)) return false;
-  if (after === '=>' || (after === '=' && before !== ';')) return false;
-  if (after === ':' && source.braces.get(source.parent[index]!) === 'object') return false;
-  // `get total()`, `import x from`: the word belongs to the grammar there.
-  return (
-    source.tokens[index + 1]?.kind !== 'word' || /^(in|of|instanceof|and|or|not|if|else|is|for)$/.test(after)
-  );
+const scopes = new WeakMap<Ground, Scope>();
+
+function scopeOf(ground: Ground): Scope {
+  const known = scopes.get(ground);
+  if (known) return known;
+  const scope: Scope = { bindings: [], declarations: new Set() };
+  addParameters(ground, scope);
+  addVariables(ground.source, scope);
+  for (const binding of scope.bindings) binding.uses = countUses(ground.source, binding);
+  scopes.set(ground, scope);
+  return scope;
 }
 
-/** The outermost function that is not a whole module: names of an enclosing function are in scope inside. */
-function outermost(ground: Ground, index: number): Definition | null {
-  const inner = functionAround(ground, index);
-  if (!inner) return null;
-  const around = ground.definitions.filter(
-    one => one.kind === 'function' && one.start <= inner.start && one.end >= inner.end,
-  );
-  return around.sort((a, b) => b.end - b.start - (a.end - a.start))[0] ?? inner;
-}
-
-export interface Scope {
-  /** In order of declaration; `at` is the offset of the declaration. */
-  names: Map<string, { uses: number; kind: 'parameter' | 'local' | 'module'; at: number }>;
-}
-
-function declared({ source, definitions }: Ground, around: Definition | null): Scope {
-  const names: Scope['names'] = new Map();
-  const { tokens } = source;
-  const declare = (name: string, kind: 'parameter' | 'local' | 'module', at: number) => {
-    if (!names.has(name)) names.set(name, { uses: 0, kind, at });
-  };
-  if (around) {
-    for (const one of definitions) {
-      if (one.kind === 'function' && one.start >= around.start && one.end <= around.end) {
-        for (const param of one.params) declare(param, 'parameter', one.start);
+function addParameters({ source, definitions }: Ground, { bindings, declarations }: Scope): void {
+  for (const { kind, params, paramsOpen, start, end } of definitions) {
+    if (kind !== 'function') continue;
+    for (const name of params)
+      bindings.push({ name, kind: 'parameter', at: start, from: start, to: end, uses: 0 });
+    for (const [from, to] of paramsOpen < 0 ? [] : elements(source, paramsOpen)) {
+      for (let i = from; i < to; i += 1) {
+        const { text } = source.tokens[i]!;
+        if (text === '=' || text === ':') break;
+        if (params.includes(text)) declarations.add(i);
       }
     }
   }
+}
+
+function addVariables(source: Source, { bindings }: Scope): void {
+  const { tokens, parent } = source;
   tokens.forEach((token, index) => {
-    const inside = around && token.start >= around.start && token.end <= around.end;
-    const declares = /^(const|let|var)$/.test(token.text);
-    const pythonDeclares =
-      source.language === 'python' &&
-      isName(token) &&
-      tokens[index + 1]?.text === '=' &&
-      tokens[index - 1]?.text !== '.';
-    if (pythonDeclares && inside) declare(token.text, 'local', token.start);
-    if (!declares || !(inside || source.parent[index] === -1)) return;
-    for (const name of declaredNames(source, index + 1))
-      declare(name.text, inside ? 'local' : 'module', name.start);
-  });
-  const [from, to] = around ? [around.start, around.end] : [0, source.text.length];
-  for (const [index, token] of tokens.entries()) {
-    if (
-      token.start >= from &&
-      token.end <= to &&
-      token.kind === 'word' &&
-      !/^\??\.$/.test(tokens[index - 1]?.text ?? '')
-    ) {
-      const known = names.get(token.text);
-      if (known) known.uses += 1;
+    const python = source.language === 'python';
+    const assigned = isName(token) && tokens[index + 1]?.text === '=' && tokens[index - 1]?.text !== '.';
+    if (python ? !assigned : !/^(const|let|var)$/.test(token.text)) return;
+    const module = parent[index] === -1 && !python;
+    const [from, to] = visibility(source, index);
+    for (const name of python ? [token] : declaredNames(source, index + 1)) {
+      bindings.push({
+        name: name.text,
+        kind: module ? 'module' : 'local',
+        at: name.start,
+        from,
+        to,
+        uses: 0,
+      });
     }
-  }
-  return { names };
+  });
+}
+
+/** The block around a declaration; for the head of a loop, the loop. */
+function visibility(source: Source, index: number): [from: number, to: number] {
+  const { tokens, parent, partner, text } = source;
+  const open = parent[index]!;
+  if (open < 0 || partner[open]! < 0) return [0, text.length];
+  const head = tokens[open]!.text === '(' && tokens[open - 1]?.text === 'for';
+  const body = partner[open]! + 1;
+  const close = head && tokens[body]?.text === '{' && partner[body]! > 0 ? partner[body]! : partner[open]!;
+  const rest = head && tokens[body]?.text !== '{' ? 200 : 0;
+  return [tokens[open]!.start, tokens[close]!.end + rest];
 }
 
 function declaredNames(source: Source, index: number): Source['tokens'] {
@@ -102,4 +91,50 @@ function declaredNames(source: Source, index: number): Source['tokens'] {
   return tokens
     .slice(index + 1, partner[index]!)
     .filter((token, at) => isName(token) && tokens[index + 2 + at]?.text !== ':');
+}
+
+function countUses({ tokens }: Source, { name, from, to }: Binding): number {
+  return tokens.filter(
+    (token, index) =>
+      token.text === name &&
+      token.start >= from &&
+      token.end <= to &&
+      !/^\??\.$/.test(tokens[index - 1]?.text ?? ''),
+  ).length;
+}
+
+/** What each name means at a token, the innermost meaning only. */
+export function visibleAt(ground: Ground, index: number): Map<string, Binding> {
+  const { start } = ground.source.tokens[index]!;
+  const found = new Map<string, Binding>();
+  for (const binding of scopeOf(ground).bindings) {
+    if (start < binding.from || start >= binding.to || (binding.kind === 'local' && binding.at >= start))
+      continue;
+    const other = found.get(binding.name);
+    if (!other || binding.from >= other.from) found.set(binding.name, binding);
+  }
+  return found;
+}
+
+/** Parameters and local variables that may stand at a token, the nearest declaration first. */
+export function namesAt(ground: Ground, index: number): string[] {
+  return [...visibleAt(ground, index).values()]
+    .filter(binding => binding.kind !== 'module' && !binding.name.startsWith('_'))
+    .sort((a, b) => b.at - a.at)
+    .map(binding => binding.name);
+}
+
+/** The name is read or called here, not declared, a key or a label. */
+export function isUse(ground: Ground, index: number): boolean {
+  const { source } = ground;
+  const before = source.tokens[index - 1]?.text ?? '';
+  const after = source.tokens[index + 1]?.text ?? '';
+  if (scopeOf(ground).declarations.has(index)) return false;
+  if (/^(function|class|const|let|var|def|import|\.|\?\.|new|catch)$/.test(before)) return false;
+  if (after === '=>' || (after === '=' && before !== ';')) return false;
+  if (after === ':' && source.braces.get(source.parent[index]!) === 'object') return false;
+  // `get total()`, `import x from`: the word belongs to the grammar there.
+  return (
+    source.tokens[index + 1]?.kind !== 'word' || /^(in|of|instanceof|and|or|not|if|else|is|for)$/.test(after)
+  );
 }

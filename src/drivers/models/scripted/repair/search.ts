@@ -93,8 +93,9 @@ function explore(problem: Problem, state: State, kept: Kept[], parent: Parent | 
     base: state,
     trials: baseline ? trials : [state, ...trials],
     command,
-    timeoutSeconds:
-      5 + (hangs(results[failing]!, report) ? 0 : Math.ceil((3 * results[failing]!.durationMs) / 1_000)),
+    timeoutSeconds: hangs(results[failing]!, report)
+      ? 4
+      : 2 + Math.ceil((4 * results[failing]!.durationMs) / 1_000),
   };
 }
 
