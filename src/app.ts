@@ -89,7 +89,9 @@ export async function createApp(options: AppOptions): Promise<App> {
   };
   try {
     const database = await openDatabase(options, disposers);
-    const pool = openPool(database.app, error =>
+    // A process that is frozen inside a transaction would keep its locks from those who take over.
+    const idleLimit = { idle_in_transaction_session_timeout: config.worker.leaseMs };
+    const pool = openPool({ ...idleLimit, ...database.app }, error =>
       log.warn({ reason: error.message }, 'a database connection was lost'),
     );
     disposers.push(() => pool.end());

@@ -29,6 +29,7 @@ export async function sweep(deps: SweepDeps): Promise<Record<string, number>> {
   const now = new Date(deps.clock.now());
   return {
     dead_workers: await transact(db, tx => buryWorkers(tx, now, leaseMs)),
+    unlocked_jobs: await transact(db, tx => unlockJobs(tx, leaseMs)),
     lost_runs: await transact(db, tx => recoverRuns(tx, now)),
     forgotten_runs: await transact(db, tx => remindRuns(tx, now)),
     reviews: await transact(db, tx => remindReviews(tx, now)),
@@ -40,29 +41,35 @@ export async function sweep(deps: SweepDeps): Promise<Record<string, number>> {
   };
 }
 
-/** A worker without a heartbeat for the length of a lease is dead: its jobs are unlocked, its runs lost. */
+/** A worker without a heartbeat for the length of a lease is dead, and its leases have run out. */
 async function buryWorkers(tx: Tx, now: Date, leaseMs: number): Promise<number> {
   const dead = await tx
-    .selectFrom('workers')
-    .selectAll()
+    .updateTable('workers')
+    .set({ state: 'dead' })
     .where('state', 'in', ['active', 'draining'])
     .where('heartbeat_at', '<', new Date(now.getTime() - leaseMs))
-    .limit(batch)
-    .forUpdate()
-    .skipLocked()
+    .returning('id')
     .execute();
-  for (const worker of dead) {
-    await tx.updateTable('workers').set({ state: 'dead' }).where('id', '=', worker.id).execute();
-    await tx
-      .updateTable('runs')
-      .set({ lease_until: new Date(now.getTime() - 1) })
-      .where('worker_id', '=', worker.id)
-      .where('state', '=', 'running')
-      .execute();
-    if (worker.queue_worker_ids.length > 0)
-      await sql`select graphile_worker.force_unlock_workers(${worker.queue_worker_ids}::text[])`.execute(tx);
-  }
+  const ids = dead.map(worker => worker.id);
+  // A run that is locked is left to the next round: a frozen worker may hold it, until the database cuts it off.
+  await sql`update runs set lease_until = ${new Date(now.getTime() - 1)} where id in (
+    select id from runs where worker_id = any (${ids}::text[]) and state = 'running' for update skip locked)`.execute(
+    tx,
+  );
   return dead.length;
+}
+
+/** Jobs that are locked by nobody who lives are for others again: the queue itself would keep them for hours. */
+async function unlockJobs(tx: Tx, leaseMs: number): Promise<number> {
+  const { rows } = await sql<{ locked_by: string }>`
+    select distinct locked_by from graphile_worker.jobs
+    where locked_at < now() - ${leaseMs} * interval '1 millisecond'
+      and locked_by <> all (select unnest(queue_worker_ids) from workers where state in ('active', 'draining'))`.execute(
+    tx,
+  );
+  const ids = rows.map(row => row.locked_by);
+  if (ids.length > 0) await sql`select graphile_worker.force_unlock_workers(${ids}::text[])`.execute(tx);
+  return ids.length;
 }
 
 /** A running run whose lease ran out has lost its worker; any other goes on from its journal. */

@@ -37,8 +37,8 @@ export class Worker implements Holder, AsyncDisposable {
   readonly #deps: RunDeps;
   readonly #options: WorkerOptions;
   readonly #held = new Map<string, Held>();
-  /** Ids under which the queue locks jobs for this process: what is force-unlocked after its death. */
-  readonly #queueWorkerIds = new Set<string>();
+  /** Ids under which the queue locks jobs for this process: what is unlocked after its death. */
+  readonly #queueIds = new Set<string>();
   #runner: Runner | null = null;
   #timer: NodeJS.Timeout | null = null;
   #beating: Promise<void> = Promise.resolve();
@@ -79,7 +79,7 @@ export class Worker implements Holder, AsyncDisposable {
         );
     }
     const events: WorkerEvents = new EventEmitter();
-    events.on('pool:create', ({ workerPool }) => this.#queueWorkerIds.add(workerPool.id));
+    events.on('pool:create', ({ workerPool }) => this.#queueIds.add(workerPool.id));
     this.#runner = await run({
       pgPool: this.#options.pool,
       concurrency: this.#options.concurrency,
@@ -99,6 +99,8 @@ export class Worker implements Holder, AsyncDisposable {
 
   hold(lease: Lease): ReturnType<Holder['hold']> {
     const held: Held = { lease, abort: new AbortController(), pause: false };
+    // After this process was frozen the run may come back to it: what was begun under the former lease ends now.
+    this.#held.get(lease.runId)?.abort.abort(new Error('the lease is gone: taken again'));
     this.#held.set(lease.runId, held);
     return {
       signal: held.abort.signal,
@@ -125,7 +127,7 @@ export class Worker implements Holder, AsyncDisposable {
       const state = this.#draining ? 'draining' : 'active';
       const alive = await db
         .updateTable('workers')
-        .set({ heartbeat_at: now, state, queue_worker_ids: [...this.#queueWorkerIds] })
+        .set({ heartbeat_at: now, state, queue_worker_ids: [...this.#queueIds] })
         .where('id', '=', this.workerId)
         .where('state', 'in', ['active', 'draining'])
         .returning('id')
