@@ -213,6 +213,7 @@ async function deliver(
       branch,
       commit: task.delivered_commit,
       base: task.source.commit,
+      now: nowOf(deps),
     });
     return {
       branch,

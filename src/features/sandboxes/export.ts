@@ -3,15 +3,16 @@
  * and hooks could run programs as the server. A sandbox packs the new objects and checks the pack; the server then
  * only places two files and one reference, each by rename, owned by whoever owns the repository.
  */
-import { constants } from 'node:fs';
-import { chmod, type FileHandle, lchown, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
 import { newId } from '../../base/ids.ts';
 import { Problem } from '../../base/problem.ts';
+import { type Owner, openBelow, placeFile, placeReference } from './export-files.ts';
 import { requireGit } from './git.ts';
+import { readReference, requireFreeName } from './references.ts';
 import { commonGitDirectory } from './source.ts';
 import { repositoryDirectory, type Workshop } from './workshop.ts';
-import type { TreeTask } from './workspaces.ts';
+import { findCommit, type TreeTask } from './workspaces.ts';
 
 export interface ExportRequest {
   location: string;
@@ -20,43 +21,73 @@ export interface ExportRequest {
   commit: string;
   /** Commit that the source has already. */
   base: string;
+  now: Date;
 }
 
-/** Places the branch; placing the same again changes nothing. @throws Problem `delivery_refused`. */
+/**
+ * Places the branch; placing the same again changes nothing.
+ * @throws Problem `delivery_refused`, which a retry does not help, or `delivery_locked`, `delivery_failed`.
+ */
 export async function exportBranch(shop: Workshop, task: TreeTask, request: ExportRequest): Promise<void> {
-  const common = await commonGitDirectory(request.location);
-  const config = await readFile(join(common, 'config'), 'utf8').catch(() => '');
-  if (/refstorage\s*=\s*reftable/i.test(config)) {
-    throw new Problem(
-      'invalid',
-      'delivery_refused',
-      'The source keeps its references as a reftable, which cannot be written to from outside. Take the change from the diff.',
-    );
+  try {
+    await deliver(shop, task, request);
+  } catch (error) {
+    throw asProblem(error);
   }
-  const reference = join(common, 'refs/heads', request.branch);
-  const present = (await readFile(reference, 'utf8').catch(() => '')).trim();
-  if (present === request.commit) return;
+}
+
+async function deliver(shop: Workshop, task: TreeTask, request: ExportRequest): Promise<void> {
+  const common = await commonGitDirectory(request.location);
   const owner = await stat(join(common, 'objects'));
+  await requirePlainReferences(common);
+  await requireFreeName(common, request.branch);
+  const present = await readReference(common, request.branch);
+  if (present === request.commit) return;
+  if (present !== null) await requireOurs(shop, task, request.branch, present);
+  await placePack(shop, task, request, common, owner);
+  await placeReference(common, request.branch, { from: present, to: request.commit }, owner, request.now);
+}
+
+async function requirePlainReferences(common: string): Promise<void> {
+  const config = await readFile(join(common, 'config'), 'utf8').catch(() => '');
+  if (!/refstorage\s*=\s*reftable/i.test(config)) return;
+  throw new Problem(
+    'invalid',
+    'delivery_refused',
+    'The source keeps its references as a reftable, which cannot be written to from outside. Take the change from the diff.',
+  );
+}
+
+/** A branch of that name is moved only from a commit that the tree knows: nobody's own commits are lost by it. */
+async function requireOurs(shop: Workshop, task: TreeTask, branch: string, present: string): Promise<void> {
+  if (/^[0-9a-f]{40,64}$/.test(present) && (await findCommit(shop, task, present))) return;
+  throw new Problem(
+    'invalid',
+    'delivery_refused',
+    `The branch ${branch} of the source has commits that did not come from Guildhall: it is left as it is. Rename it, then try the task again.`,
+  );
+}
+
+async function placePack(
+  shop: Workshop,
+  task: TreeTask,
+  request: ExportRequest,
+  common: string,
+  owner: Owner,
+): Promise<void> {
   const directory = repositoryDirectory(shop, task);
   const name = `export-${newId('call')}`;
+  const place = { identity: task.identity, workspace: directory, mounts: [], timeoutMs: 300_000 };
   try {
-    const place = { identity: task.identity, workspace: directory, mounts: [], timeoutMs: 300_000 };
     const out = await requireGit(shop, place, packScript, [name, request.commit, request.base]);
     const hash = /^pack=([0-9a-f]{40,64})$/m.exec(out)?.[1];
-    if (hash) {
-      const target = join(common, 'objects/pack', `pack-${hash}`);
-      await placeFile(join(directory, `${name}.pack`), `${target}.pack`, owner);
-      // The index last: git sees a pack by its index.
-      await placeFile(join(directory, `${name}.idx`), `${target}.idx`, owner);
-    }
-    await placeReference(reference, request.commit, owner);
+    if (!hash) return;
+    await using folder = await openBelow(common, ['objects', 'pack'], owner);
+    await placeFile(join(directory, `${name}.pack`), folder, `pack-${hash}.pack`, owner);
+    // The index last: git sees a pack by its index.
+    await placeFile(join(directory, `${name}.idx`), folder, `pack-${hash}.idx`, owner);
   } finally {
-    await requireGit(
-      shop,
-      { identity: task.identity, workspace: directory, mounts: [], timeoutMs: 60_000 },
-      'rm -f -- "/workspace/$1".*',
-      [name],
-    );
+    await requireGit(shop, { ...place, timeoutMs: 60_000 }, 'rm -f -- "/workspace/$1".*', [name]);
   }
 }
 
@@ -69,97 +100,14 @@ printf '%s\\n^%s\\n' "$2" "$3" | git pack-objects -q --revs --stdout > "/workspa
 hash=$(git index-pack --strict -o "/workspace/$1.idx" "/workspace/$1.pack" | grep -oE '[0-9a-f]{40,64}')
 echo "pack=$hash"`;
 
-interface Owner {
-  uid: number;
-  gid: number;
-}
-
-async function placeFile(source: string, target: string, owner: Owner): Promise<void> {
-  if (
-    await stat(target).then(
-      () => true,
-      () => false,
-    )
-  )
-    return;
-  await mkdirOwned(dirname(target), owner);
-  const temporary = `${target}.guildhall-${process.pid}`;
-  const from = await open(source, constants.O_RDONLY | constants.O_NOFOLLOW);
-  try {
-    await copyTo(from, temporary);
-    await chmod(temporary, 0o444);
-    await giveTo(temporary, owner);
-    await rename(temporary, target);
-  } finally {
-    await from.close();
-    await rm(temporary, { force: true });
+/** What the file system says, as a refusal: only a full disk may pass by itself. */
+function asProblem(error: unknown): unknown {
+  const { code, message } = error as NodeJS.ErrnoException;
+  if (error instanceof Problem || typeof code !== 'string') return error;
+  if (code === 'ENOSPC' || code === 'EDQUOT') {
+    const title = 'There is no space left where the source repository lies.';
+    return new Problem('unavailable', 'delivery_failed', title, { cause: error });
   }
-}
-
-async function copyTo(from: FileHandle, path: string): Promise<void> {
-  const to = await open(
-    path,
-    constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW,
-    0o600,
-  );
-  try {
-    for await (const chunk of from.createReadStream({ autoClose: false })) await to.write(chunk as Buffer);
-    await to.sync();
-  } finally {
-    await to.close();
-  }
-}
-
-/** As git does it: an exclusive `.lock`, then a rename. */
-async function placeReference(path: string, commit: string, owner: Owner): Promise<void> {
-  await mkdirOwned(dirname(path), owner);
-  const lock = `${path}.lock`;
-  let handle: FileHandle;
-  try {
-    handle = await open(
-      lock,
-      constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW,
-      0o644,
-    );
-  } catch (error) {
-    throw new Problem('unavailable', 'delivery_locked', `The source repository is locked (${lock} exists).`, {
-      cause: error,
-    });
-  }
-  try {
-    await handle.writeFile(`${commit}\n`);
-    await handle.sync();
-    await handle.close();
-    await giveTo(lock, owner);
-    await rename(lock, path);
-  } catch (error) {
-    await rm(lock, { force: true });
-    throw error;
-  }
-}
-
-/** Makes missing folders one by one, so that each gets the owner of the repository. */
-async function mkdirOwned(path: string, owner: Owner): Promise<void> {
-  if (
-    await stat(path).then(
-      info => info.isDirectory(),
-      () => false,
-    )
-  )
-    return;
-  await mkdirOwned(dirname(path), owner);
-  await mkdir(path).catch(error => {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return;
-    throw new Problem(
-      'invalid',
-      'delivery_refused',
-      `The branch cannot be written to the source repository: ${(error as Error).message}.`,
-      { cause: error },
-    );
-  });
-  await giveTo(path, owner);
-}
-
-async function giveTo(path: string, owner: Owner): Promise<void> {
-  if (process.getuid?.() === 0) await lchown(path, owner.uid, owner.gid);
+  const title = `The branch cannot be written to the source repository: ${message}.`;
+  return new Problem('invalid', 'delivery_refused', title, { cause: error });
 }
