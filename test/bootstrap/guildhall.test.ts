@@ -103,7 +103,7 @@ test('a failed fetch of Node says so and leaves nothing half-made', async () => 
 
 test('two at once: one installs, the other waits and uses it', async () => {
   machine = await makeMachine('v20.20.2');
-  const env = { NPM_SLEEPS: '1' };
+  const env = { NPM_SLEEPS: '4' };
   const both = await Promise.all([machine.run(['up'], { env }), machine.run(['up'], { env })]);
   assert.deepEqual(
     both.map(result => result.code),
