@@ -115,6 +115,7 @@ function lane(name: string, cases: [title: string, what: LaneCase][]): void {
       await t.test(title, async t => {
         const ms = await opened.run(what);
         if (ms > 0) recoveries.push(ms);
+        assert.ok(ms < 10_000, `it took ${ms} ms until somebody went on`);
         t.diagnostic(`next step after ${ms} ms`);
       });
     }
