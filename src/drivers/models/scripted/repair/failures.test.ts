@@ -48,14 +48,13 @@ for (const reporter of ['spec', 'tap']) {
 
 test('mocha, whose diff is the other way round', () => {
   const text = `  1 passing (3ms)\n  1 failing\n\n  1) sum\n       adds:\n\n      AssertionError [ERR_ASSERTION]: Expected values\n      + expected - actual\n\n      -4\n      +5\n\n      at Context.<anonymous> (test/sum.test.js:7:12)\n`;
-  const { passing, failing, failures } = readFailures(text.replaceAll('-4', '- 4').replaceAll('+5', '+ 5'));
+  const { passing, failing, failures } = readFailures(text);
   assert.deepEqual([passing, failing], [1, 1]);
   assert.deepEqual(failures[0]!.pairs, [{ actual: 4, expected: 5 }]);
   assert.deepEqual(failures[0]!.frames[0], {
     path: 'test/sum.test.js',
     line: 7,
     column: 12,
-    name: 'Context.<anonymous>',
   });
 });
 

@@ -10,7 +10,6 @@ export interface Frame {
   line: number;
   /** 1-based; 0 when it was not printed. */
   column: number;
-  name: string;
 }
 
 export interface Failure {
@@ -47,7 +46,7 @@ export function readFailures(output: string): FailureReport {
 }
 
 function readBlock(test: string, text: string): Failure {
-  const named = /\b([A-Z]\w*(?:Error|Exception|Rejection))\b(?: \[[A-Z_]+\])?:[ \t]*(.*)/.exec(text);
+  const named = /\b((?:[A-Z]\w*)?(?:Error|Exception|Rejection))\b(?: \[[A-Z_]+\])?:[ \t]*(.*)/.exec(text);
   const tapName = /^\s*name: '?(\w+)'?\s*$/m.exec(text)?.[1];
   const tapError = /^\s*error: (?:\|-?\s*\n\s*(.*)|['"]?(.*?)['"]?\s*)$/m.exec(text);
   // An error that the test caught and did not like tells more than the assertion around it.
@@ -64,22 +63,21 @@ function readBlock(test: string, text: string): Failure {
 }
 
 const javascriptFrame =
-  /(?:at )?(?:async )?(?:new )?(?:([\w$.<>[\] ]+?) )?\(?(?:file:\/\/)?((?:\.{0,2}\/|[A-Za-z]:[\\/]|[\w@-])[^\s():'"]*\.[cm]?[jt]sx?):(\d+)(?::(\d+))?\)?/;
-const pythonFrame = /File "([^"]+)", line (\d+)(?:, in (\S+))?/;
+  /\(?(?:file:\/\/)?((?:\.{0,2}\/|[A-Za-z]:[\\/]|[\w@-])[^\s():'"]*\.[cm]?[jt]sx?):(\d+)(?::(\d+))?\)?/;
+const pythonFrame = /File "([^"]+)", line (\d+)/;
 
 function readFrames(text: string): Frame[] {
   return text.split('\n').flatMap(line => {
     if (/^\s*(test at|location:)/.test(line)) return [];
     const python = pythonFrame.exec(line);
-    if (python) return [{ path: python[1]!, line: Number(python[2]), column: 0, name: python[3] ?? '' }];
+    if (python) return [{ path: python[1]!, line: Number(python[2]), column: 0 }];
     const match = javascriptFrame.exec(line);
     if (!match || line.includes('node:internal') || line.includes('node_modules')) return [];
     return [
       {
-        path: match[2]!,
-        line: Number(match[3]),
-        column: Number(match[4] ?? 0),
-        name: (match[1] ?? '').replace(/^(at |async |new )+/, '').trim(),
+        path: match[1]!,
+        line: Number(match[2]),
+        column: Number(match[3] ?? 0),
       },
     ];
   });
@@ -103,7 +101,7 @@ function readCompared(text: string): Pair | null {
   const python = /^\s*(?:E\s+)?(?:AssertionError: )?(?:assert )?(\S.*?) (?:!=|==) (\S.*?)(?: :.*)?$/m.exec(
     /AssertionError|^E\s/m.test(text) ? text : '',
   );
-  const node = /^\s*(\S.*?) (?:!==|!=) (\S.*?)\s*$/m.exec(text) ?? python;
+  const node = python ?? /^\s*(\S.*?) (?:!==|!=) (\S.*?)\s*$/m.exec(text);
   if (!node) return null;
   const [left, right] = [readValue(node[1]!), readValue(node[2]!)];
   return left && right ? { actual: left.value, expected: right.value } : null;
@@ -137,7 +135,7 @@ function readDiffLines(text: string): Pair[] {
     minus = [];
   };
   for (const line of text.split('\n')) {
-    const match = /^\s*([+-]) (.*)$/.exec(line);
+    const match = (plusIsExpected ? /^\s*([+-]) ?(.*)$/ : /^\s*([+-]) (.*)$/).exec(line);
     if (!match || /^\s*([+-] (actual|expected|Expected|Received)\b)/.test(line)) flush();
     else (match[1] === '+' ? plus : minus).push(match[2]!);
   }

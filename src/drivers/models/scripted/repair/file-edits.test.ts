@@ -21,10 +21,10 @@ export function last(list) {
 
 const occurrences = (text: string, piece: string) => text.split(piece).length - 1;
 
-test('each of some hundred candidates is one exact replacement there and one back', () => {
+test('each candidate is one exact replacement there and one back', () => {
   const suspects = suspicion([], new Map([['list.js', source]]), new Map());
   const candidates = rankCandidates(suspects, readClues(false, [], suspects, new Map()));
-  assert.ok(candidates.length > 100);
+  assert.ok(candidates.length > 60);
   for (const { text } of candidates) {
     const { old_text, new_text } = uniqueChange(source, text);
     assert.equal(occurrences(source, old_text), 1);

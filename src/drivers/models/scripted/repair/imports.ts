@@ -1,4 +1,5 @@
 /** Which files of the repository a file uses: imports, requires, and paths written as strings in tests. */
+import { similar } from './mutation.ts';
 import { decodeEscapes } from './printed-value.ts';
 
 const javascriptImport =
@@ -24,18 +25,24 @@ const endings = [
   '/index.cjs',
 ];
 
-export function importsOf(path: string, text: string, files: string[], packageName: string): string[] {
+/** What the manifest says of the repository itself: tests may import it by name, or by its folder. */
+export interface Package {
+  name: string;
+  main: string;
+}
+
+export function importsOf(path: string, text: string, files: string[], self: Package): string[] {
   const known = new Set(files);
   const found = path.endsWith('.py')
     ? pythonImports(path, text, known)
-    : javascriptImports(path, text, known, packageName);
+    : javascriptImports(path, text, known, self);
   return [...new Set(found)].filter(file => file !== path);
 }
 
-function javascriptImports(path: string, text: string, known: Set<string>, packageName: string): string[] {
+function javascriptImports(path: string, text: string, known: Set<string>, self: Package): string[] {
   const found: string[] = [];
   for (const [, , specifier] of text.matchAll(javascriptImport)) {
-    const file = resolve(path, decodeEscapes(specifier!), known, packageName);
+    const file = resolve(path, decodeEscapes(specifier!), known, self);
     if (file) found.push(file);
   }
   for (const [, , written] of text.matchAll(writtenPath)) {
@@ -46,17 +53,20 @@ function javascriptImports(path: string, text: string, known: Set<string>, packa
   return found;
 }
 
-function resolve(from: string, specifier: string, known: Set<string>, packageName: string): string | null {
-  if (/^\.{1,2}(\/|$)/.test(specifier)) return probe(join(dirname(from), specifier), known);
-  if (specifier === packageName) {
+function resolve(from: string, specifier: string, known: Set<string>, self: Package): string | null {
+  if (/^\.{1,2}(\/|$)/.test(specifier)) {
+    const base = join(dirname(from), specifier);
+    return (base === '' ? probe(self.main, known) : null) ?? probe(base, known) ?? nearest(base, known);
+  }
+  if (specifier === self.name) {
     return (
-      ['index', 'src/index', 'lib/index', 'main', 'src/main']
+      [self.main, 'index', 'src/index', 'lib/index', 'main', 'src/main']
         .map(base => probe(base, known))
         .find(hit => hit) ?? null
     );
   }
-  if (packageName !== '' && specifier.startsWith(`${packageName}/`)) {
-    return probe(specifier.slice(packageName.length + 1), known);
+  if (self.name !== '' && specifier.startsWith(`${self.name}/`)) {
+    return probe(specifier.slice(self.name.length + 1), known);
   }
   // `@/cart`, `~/cart`, `#cart`: an alias, so look for the one file that ends like this.
   const alias = /^(?:@|~|#|src)\/?(.+)$/.exec(specifier)?.[1];
@@ -67,11 +77,22 @@ function resolve(from: string, specifier: string, known: Set<string>, packageNam
   return matches.length === 1 ? matches[0]! : null;
 }
 
+/** A file beside the one that is not there, with almost its name: the path may be what is wrong. */
+function nearest(base: string, known: Set<string>): string | null {
+  const stem = (path: string) =>
+    path
+      .split('/')
+      .at(-1)!
+      .replace(/\.\w+$/, '');
+  const beside = [...known].filter(file => dirname(file) === dirname(base) && /\.[cm]?[jt]sx?$/.test(file));
+  return beside.find(file => similar(stem(file), stem(base))) ?? null;
+}
+
 function probe(base: string, known: Set<string>): string | null {
   const stem = base.replace(/\.([cm]?)js$/, '.$1ts');
   return (
-    [...endings.map(ending => base + ending), stem, stem.replace(/\.ts$/, '.tsx')].find(file =>
-      known.has(file),
+    [...endings.map(ending => (base + ending).replace(/^\//, '')), stem, stem.replace(/\.ts$/, '.tsx')].find(
+      file => known.has(file),
     ) ?? null
   );
 }

@@ -279,9 +279,13 @@ function withNew({ source }: Ground, name: string): Mutation[] {
 
 /** Near the line that the parser complains of: one bracket or comma more, or one token less. */
 function unbalanced({ source, suspicion }: Ground): Mutation[] {
+  const last = source.tokens.at(-1)?.line ?? 1;
   const lines = new Set(
-    source.tokens.filter(token => suspicion.at(source, token.start) >= 2.5).map(token => token.line),
+    [...suspicion.stack]
+      .filter(place => place.startsWith(`${source.path}:`))
+      .map(place => Math.min(last, Number(place.slice(source.path.length + 1)))),
   );
+  if (lines.size === 0) return [];
   const found: Mutation[] = [];
   const near = (line: number) => lines.has(line) || lines.has(line + 1);
   source.tokens.forEach((token, index) => {
@@ -297,10 +301,24 @@ function unbalanced({ source, suspicion }: Ground): Mutation[] {
     if (token.kind === 'sign')
       found.push({ start: token.start, end: token.end, text: '', family: 'error', weight: here - 0.4 });
   });
-  if (lines.size > 0)
-    found.push(
-      insert(source.text.trimEnd().length, '\n}', 'error', 7),
-      insert(source.text.trimEnd().length, '\n});', 'error', 6),
-    );
+  // A line that goes back without a closing bracket: there one is missing, if the indentation is right.
+  for (const token of source.tokens) {
+    const end = source.text.indexOf('\n', token.end);
+    if (end < 0 || source.text.slice(token.end, end).trim() !== '') continue;
+    const [here, next] = [indentation(source, token.start), indentation(source, end + 1)];
+    const closed = /^\s*[)\]}]/.test(source.text.slice(end + 1));
+    if (next < here && !closed)
+      found.push(
+        insert(token.end, `\n${' '.repeat(next)}}`, 'error', 8),
+        insert(token.end, `\n${' '.repeat(next)}});`, 'error', 7.4),
+      );
+  }
+  const end = source.text.trimEnd().length;
+  found.push(insert(end, '\n}', 'error', 7), insert(end, '\n});', 'error', 6));
   return found;
+}
+
+function indentation({ text }: Source, offset: number): number {
+  const start = text.lastIndexOf('\n', offset - 1) + 1;
+  return /^[ \t]*/.exec(text.slice(start))![0].length;
 }

@@ -2,7 +2,7 @@
  * Pieces that are easily forgotten: an argument, an index, a link of a chain, half of a condition, `this.`, `get`.
  * Each is proposed only where the rest of the idiom is there.
  */
-import { elements, isCall, isName, operandBefore, textOf } from './grammar.ts';
+import { elements, expressionEnd, isCall, isName, operandBefore, textOf } from './grammar.ts';
 import { type Ground, insert, type Mutation, replace } from './mutation.ts';
 import { Opaque } from './printed-value.ts';
 import { isUse, namesAt } from './scope.ts';
@@ -18,6 +18,7 @@ export function mutateMissing(ground: Ground): Mutation[] {
     if (token.text === '[') return indices(ground, index);
     if (token.text === 'typeof') return halfConditions(ground, index);
     if (token.text === '=>') return callbackParameters(ground, index);
+    if (token.text === 'this') return emptied(ground, index);
     return isName(token) ? [...bare(ground, index), ...combined(ground, index)] : [];
   });
 }
@@ -56,6 +57,17 @@ function links({ source, clues }: Ground, open: number): Mutation[] {
   const end = tokens[partner[open]!]!.end;
   const dot = tokens[open - 2];
   const found: Mutation[] = [];
+  const [only, ...more] = elements(source, open);
+  if (
+    /^(min|max|push|unshift|concat|assign)$/.test(name) &&
+    only &&
+    more.length === 0 &&
+    tokens[only[0]]!.text !== '...'
+  ) {
+    found.push(
+      insert(tokens[only[0]]!.start, '...', 'method', clues.notANumber || /^(min|max)$/.test(name) ? 4 : 2),
+    );
+  }
   if (/^get(UTC)?Month$/.test(name) && tokens[partner[open]! + 1]?.text !== '+')
     found.push(insert(end, ' + 1', 'offset', 4.6));
   if (name === 'split')
@@ -103,7 +115,29 @@ function namedInstead(ground: Ground, index: number): Mutation[] {
     : names.map((name, rank) =>
         replace(source, [index, index + 1], `${name}.length`, 'offset', weight - 0.6 - rank * 0.15),
       );
-  return [...plain, ...sized];
+  const fields = step || argument ? fieldsOf(ground, index).slice(0, 4) : [];
+  const owned = fields.map((name, rank) =>
+    replace(source, [index, index + 1], `this.${name}`, 'property', weight - 0.2 - rank * 0.15),
+  );
+  return [...plain, ...sized, ...owned];
+}
+
+/** Fields that the class around a token assigns. */
+function fieldsOf({ source, definitions }: Ground, index: number): string[] {
+  const { tokens } = source;
+  const { start } = tokens[index]!;
+  const around = definitions.find(one => one.kind === 'class' && one.start < start && one.end > start);
+  if (!around) return [];
+  const names = tokens.flatMap((token, at) =>
+    token.start > around.start &&
+    token.end < around.end &&
+    token.text === 'this' &&
+    tokens[at + 1]?.text === '.' &&
+    tokens[at + 3]?.text === '='
+      ? [tokens[at + 2]!.text]
+      : [],
+  );
+  return [...new Set(names)];
 }
 
 /** `b[j][k]` → `b[k][j]`; a first element too many or too few before `.length`. */
@@ -127,6 +161,22 @@ function indices({ source }: Ground, open: number): Mutation[] {
       weight: 1.4,
     });
   return found;
+}
+
+/** `this.count = this.step` in a method that resets: the empty value of its kind. */
+function emptied({ source }: Ground, index: number): Mutation[] {
+  const { tokens } = source;
+  if (tokens[index + 1]?.text !== '.' || tokens[index + 3]?.text !== '=') return [];
+  const end = expressionEnd(source, index + 4);
+  if (
+    end <= index + 4 ||
+    end - index > 12 ||
+    /^(\[|\{|\d+|''|""|null|true|false|new)$/.test(tokens[index + 4]!.text)
+  )
+    return [];
+  return ['0', '[]', 'null', "''", '{}'].map((value, rank) =>
+    replace(source, [index + 4, end], value, 'number', 1.9 - rank * 0.2),
+  );
 }
 
 /** `typeof x === 'object'` holds for null, too. */

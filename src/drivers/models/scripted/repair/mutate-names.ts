@@ -70,12 +70,13 @@ function propertyCounts(ground: Ground): Map<string, number> {
     source.tokens.forEach((token, index) => {
       const after = source.tokens[index + 1]?.text;
       const before = source.tokens[index - 1]?.text;
+      const around = source.tokens[source.parent[index]! - 1]?.text ?? '';
       if (
         token.kind === 'word' &&
         (before === '.' ||
           before === '?.' ||
           after === ':' ||
-          source.braces.get(source.parent[index]!) === 'object')
+          (source.braces.get(source.parent[index]!) === 'object' && !/^(import|export)$/.test(around)))
       )
         add(token.text);
     });
@@ -124,7 +125,12 @@ function factors({ source, clues }: Ground, index: number, counts: Map<string, n
   const owner = source.tokens[index - 2];
   const beside = [source.tokens[index - 3]?.text ?? '', source.tokens[index + 1]?.text ?? ''];
   if (!clues.numbers || !isName(owner) || !beside.some(sign => /^([-+]|[-+]=)$/.test(sign))) return [];
-  return [...counts.keys()]
+  // What is read of a variable of the same name elsewhere comes first.
+  const { tokens } = source;
+  const read = tokens.flatMap((token, at) =>
+    token.text === owner.text && tokens[at + 1]?.text === '.' ? [tokens[at + 2]!.text] : [],
+  );
+  return [...new Set([...read, ...counts.keys()])]
     .filter(
       name =>
         name !== source.tokens[index]!.text &&

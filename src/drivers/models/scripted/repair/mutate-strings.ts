@@ -46,7 +46,10 @@ function strings({ source, clues }: Ground, index: number): Mutation[] {
     found.push(replace(source, [index, index + 1], quoted(next, quote), 'string', weight));
   };
   for (const { actual, expected } of stringPairs(clues.pairs)) {
-    for (const next of aligned(value, actual, expected)) offer(next, value === actual ? 6.5 : 5.8);
+    // A default stands for what is missing: that it shows says that the value was not passed on.
+    const fallback = /^(\?\?|\|\||=)$/.test(source.tokens[index - 1]?.text ?? '') && value !== actual;
+    for (const next of aligned(value, actual, expected))
+      offer(next, value === actual ? 6.5 : fallback ? 2.4 : 5.8);
   }
   for (const next of expectedInPlace(clues, value)) offer(next, 4.4);
   for (const other of clues.testStrings) if (value.length > 2 && similar(value, other)) offer(other, 4.6);

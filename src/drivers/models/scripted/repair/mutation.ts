@@ -75,7 +75,8 @@ export function quietTokens(source: Source): Set<number> {
   const starts = statementStarts(source);
   starts.forEach((from, index) => {
     const { tokens } = source;
-    const to = starts[index + 1] ?? tokens.length;
+    const to =
+      starts.slice(index + 1).find(next => source.parent[next] === source.parent[from]) ?? tokens.length;
     let word = tokens[from]!.text;
     if (
       (word === 'export' || word === 'declare') &&

@@ -2,7 +2,7 @@
 import { isSourceFile, isTestFile } from '../test-files.ts';
 import type { Bench } from './bench.ts';
 import type { FailureReport } from './failures.ts';
-import { importsOf } from './imports.ts';
+import { importsOf, type Package } from './imports.ts';
 import { locate } from './suspects.ts';
 
 export interface Reach {
@@ -16,7 +16,7 @@ const mostFiles = 40;
 const mostTests = 12;
 
 export function reach(bench: Bench, files: string[], reports: FailureReport[], commands: string[]): Reach {
-  const packageName = nameOf(bench.original.get('package.json'));
+  const self = readPackage(bench.original.get('package.json'));
   const known = files.filter(file => bench.original.has(file));
   const framed = reports.flatMap(report =>
     report.failures.flatMap(failure => failure.frames.map(frame => locate(frame.path, files))),
@@ -36,8 +36,7 @@ export function reach(bench: Bench, files: string[], reports: FailureReport[], c
   for (let i = 0; i < found.length && found.length < mostFiles; i += 1) {
     const text = bench.original.get(found[i]!);
     if (text === undefined) continue;
-    for (const file of importsOf(found[i]!, text, files, packageName))
-      if (!found.includes(file)) found.push(file);
+    for (const file of importsOf(found[i]!, text, files, self)) if (!found.includes(file)) found.push(file);
   }
   const isTest = (file: string) =>
     isTestFile(file) || (named.includes(file) && checksSomething(bench.original.get(file)));
@@ -73,6 +72,7 @@ function checksSomething(text: string | undefined): boolean {
   );
 }
 
-function nameOf(manifest: string | undefined): string {
-  return /"name"\s*:\s*"([^"]+)"/.exec(manifest ?? '')?.[1] ?? '';
+function readPackage(manifest: string | undefined): Package {
+  const field = (name: string) => new RegExp(`"${name}"\\s*:\\s*"([^"]+)"`).exec(manifest ?? '')?.[1] ?? '';
+  return { name: field('name'), main: field('main').replace(/^\.\//, '') };
 }

@@ -80,7 +80,9 @@ function braceKind(source: Source, index: number): 'block' | 'object' | 'class' 
   if (isClassHead(source, index)) return 'class';
   if (before.kind === 'template') return 'object';
   if (before.kind === 'word') {
-    return /^(return|typeof|in|of|yield|await|default|case|new|void|delete)$/.test(before.text)
+    return /^(return|typeof|in|of|yield|await|default|case|new|void|delete|import|export|const|let|var)$/.test(
+      before.text,
+    )
       ? 'object'
       : 'block';
   }

@@ -15,6 +15,8 @@ export interface Suspect {
 
 export interface Suspicion {
   suspects: Suspect[];
+  /** Lines of sources that are on the stack of a failure, as `path:line`. */
+  stack: Set<string>;
   /** How suspect a place is: about 0 (only there) to 8 (on the stack of an error). */
   at(source: Source, offset: number): number;
   /** The test source that fails and the offset of the failing statement, per failure where known. */
@@ -74,10 +76,11 @@ export function suspicion(
     for (const [name, score] of seeds) if (elsewhere.has(name)) seeds.set(name, score - weight.passing);
   }
   const scores = together(perFailure.map(seeds => spread(suspects, seeds)));
-  const stackLines = markStack(failures, suspects, scores);
+  const stack = markStack(failures, suspects, scores);
   return {
     suspects,
     assertions,
+    stack,
     at(source, offset) {
       const suspect = suspects.find(one => one.source === source)!;
       let best = 0.5;
@@ -87,7 +90,7 @@ export function suspicion(
         if (score !== undefined) best = Math.max(best, definition.kind === 'class' ? score - 2 : score);
       }
       const line = source.text.slice(0, offset).split('\n').length;
-      return best + (stackLines.has(`${source.path}:${line}`) ? weight.stackLine : 0);
+      return best + (stack.has(`${source.path}:${line}`) ? weight.stackLine : 0);
     },
   };
 }
