@@ -67,7 +67,10 @@ export const isSandboxTool = (name: string): name is SandboxToolName => Object.h
 const fileTimeoutMs = 30_000;
 const decode = (bytes: Uint8Array): string => Buffer.from(bytes).toString('utf8');
 
-/** A fixed script with arguments: `$1`, `$2`, … are data, never script. */
+/** A path as an argument: no option, whatever it begins with. */
+const operand = (path: string): string => `./${path}`;
+
+/** A fixed script with arguments: `$1`, `$2`, … are data, never script, and paths for git are not patterns. */
 function script(
   context: SandboxToolContext,
   text: string,
@@ -76,6 +79,7 @@ function script(
 ): Promise<ExecResult> {
   return context.sandbox.exec({
     argv: ['/bin/bash', '--norc', '--noprofile', '-uo', 'pipefail', '-c', text, 'guildhall', ...args],
+    env: { GIT_LITERAL_PATHSPECS: '1' },
     timeout_ms: fileTimeoutMs,
     max_output_bytes: 2 * 1024 * 1024,
     signal: context.signal,
@@ -98,14 +102,17 @@ async function listFiles(
   if (!path.ok) return failed(path.reason);
   const result = await script(
     context,
-    `[ -e "$1" ] || { echo "there is no $1" >&2; exit 1; }
-     if [ "$2" = true ]; then git ls-files -z --cached --others --exclude-standard --deduplicate -- "$1" | tr '\\0' '\\n'
-     else find "$1" -mindepth 1 -maxdepth 1 -not -name .git \\( -type d -printf '%P/\\n' -o -printf '%P\\n' \\) | sort; fi`,
-    [path.path, String(args.recursive)],
+    `[ -e "$1" ] || [ -L "$1" ] || { echo "there is no \${1#./}" >&2; exit 1; }
+     if [ "$2" = true ]; then git ls-files -z --cached --others --exclude-standard --deduplicate -- "$1"
+     elif [ -d "$1" ]; then find "$1/" -mindepth 1 -maxdepth 1 -not -name .git \\( -type d -printf '%P/\\0' -o -printf '%P\\0' \\) | sort -z
+     else printf '%s\\0' "\${1#./}"; fi`,
+    [operand(path.path), String(args.recursive)],
   );
   if (result.outcome !== 'exited' || result.exit_code !== 0)
     return scriptFailure(result, `${args.path} cannot be listed`);
-  const names = decode(result.stdout).split('\n').filter(Boolean);
+  // One line each: a name with a line break or the like is shown as JSON shows it.
+  const shown = (name: string): string => (/[\u0000-\u001f\u007f]/.test(name) ? JSON.stringify(name) : name);
+  const names = decode(result.stdout).split('\0').filter(Boolean).map(shown);
   if (names.length === 0) return ok('no files');
   const more = names.length > args.max_entries ? `\n… ${names.length - args.max_entries} more` : '';
   return ok(names.slice(0, args.max_entries).join('\n') + more);
@@ -127,27 +134,29 @@ async function readFile(context: SandboxToolContext, args: ToolArguments<'read_f
 async function readText(
   context: SandboxToolContext,
   path: string,
-): Promise<{ path: string; text: string } | ToolOutput> {
+): Promise<{ path: string; text: string; isUtf8: boolean } | ToolOutput> {
   const checked = checkPath(path);
   if (!checked.ok) return failed(checked.reason);
   const result = await script(
     context,
-    `[ -e "$1" ] || { echo "there is no file $1" >&2; exit 1; }
-     [ -f "$1" ] || { echo "$1 is not a file" >&2; exit 1; }
-     [ "$(stat -Lc %s "$1")" -le 2000000 ] || { echo "$1 is larger than 2 MB: use run_command to look at parts of it" >&2; exit 1; }
-     cat -- "$1"`,
-    [checked.path],
+    `name=\${1#./}
+     [ -e "$1" ] || { echo "there is no file $name" >&2; exit 1; }
+     [ -f "$1" ] || { echo "$name is not a file" >&2; exit 1; }
+     [ "$(stat -Lc %s "$1")" -le 2000000 ] || { echo "$name is larger than 2 MB: use run_command to look at parts of it" >&2; exit 1; }
+     cat "$1"`,
+    [operand(checked.path)],
     { max_output_bytes: 2_100_000 },
   );
   if (result.outcome !== 'exited' || result.exit_code !== 0)
     return scriptFailure(result, `${path} cannot be read`);
   if (result.stdout.includes(0)) return failed(`${path} is a binary file of ${result.stdout.length} bytes`);
-  return { path: checked.path, text: decode(result.stdout) };
+  const text = decode(result.stdout);
+  return { path: checked.path, text, isUtf8: Buffer.from(text).equals(result.stdout) };
 }
 
 /** Writes beside the file and renames: a reader sees the old or the new text, and the mode is kept. */
 const writeScript = `
-[ ! -d "$1" ] || { echo "$1 is a directory" >&2; exit 1; }
+[ ! -d "$1" ] || { echo "\${1#./} is a directory" >&2; exit 1; }
 mkdir -p -- "$(dirname -- "$1")" || exit 1
 target=$(readlink -f -- "$1") || target=$1
 new=$(mktemp -- "$target.XXXXXX") || exit 1
@@ -160,7 +169,7 @@ async function writeText(
   path: string,
   text: string,
 ): Promise<ToolOutput | null> {
-  const result = await script(context, writeScript, [path], { stdin: text });
+  const result = await script(context, writeScript, [operand(path)], { stdin: text });
   return result.outcome === 'exited' && result.exit_code === 0
     ? null
     : scriptFailure(result, `${path} cannot be written`);
@@ -183,6 +192,8 @@ async function editFile(context: SandboxToolContext, args: ToolArguments<'edit_f
     return failed('old_text and new_text are the same: nothing would change');
   const read = await readText(context, args.path);
   if ('content' in read) return read;
+  if (!read.isUtf8)
+    return failed(`${read.path} is not UTF-8 text, and an edit would spoil the rest of it: use run_command`);
   // After a crash the file may be edited already; what it was to become tells.
   const [made, became] = (await context.intent?.recall())?.split(' ') ?? [];
   if (digest(read.text) === became) return ok(`edited: ${read.path}\nreplacements: ${made}`);
@@ -213,7 +224,7 @@ async function searchFiles(
   const result = await script(
     context,
     `git grep -nI --untracked --no-color -E -e "$1" -- "$2" | cut -c1-500 | head -n "$3"; status=\${PIPESTATUS[0]}; [ $status -lt 2 ] || [ $status -eq 141 ]`,
-    [args.pattern, path.path, String(args.max_results)],
+    [args.pattern, operand(path.path), String(args.max_results)],
   );
   if (result.outcome !== 'exited' || result.exit_code !== 0)
     return scriptFailure(result, 'the search failed');
@@ -256,7 +267,7 @@ async function gitDiff(context: SandboxToolContext, args: ToolArguments<'git_dif
     context,
     `git add -A --intent-to-add -- . 2>/dev/null
      git diff --no-color --no-ext-diff "$(git rev-parse --verify --quiet refs/remotes/origin/base || echo refs/guildhall/start)" -- "$1"`,
-    [path.path],
+    [operand(path.path)],
   );
   if (result.outcome !== 'exited' || result.exit_code !== 0) return scriptFailure(result, 'the diff failed');
   return ok(decode(result.stdout).trimEnd() || 'no changes');
@@ -270,11 +281,11 @@ async function gitCommit(
   const result = await script(
     context,
     `git rev-parse --git-dir >/dev/null || exit 1
-     if ! git log -1 --format='%(trailers:key=Guildhall-Call,valueonly)' | grep -qxF -- "$1"; then
+     if [ "$(git log -1 --format='%(trailers:key=Guildhall-Call,valueonly)' | grep . | tail -n 1)" != "$1" ]; then
        rm -f .git/index.lock
        git add -A || exit 1
        if git diff --cached --quiet; then echo 'nothing to commit'; exit 0; fi
-       git -c core.hooksPath=/dev/null commit -q --no-verify --trailer "Guildhall-Call: $1" -F - || exit 1
+       git -c core.hooksPath=/dev/null commit -q --no-verify --no-gpg-sign --trailer "Guildhall-Call: $1" -F - || exit 1
      fi
      echo "commit: $(git rev-parse HEAD)"
      echo "branch: $(git symbolic-ref --short -q HEAD || echo detached)"
