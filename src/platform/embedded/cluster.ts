@@ -88,7 +88,12 @@ export async function createCluster(
   await requireSpace(places.cluster, freshClusterBytes);
   for (const entry of await readdir(places.cluster)) {
     if (entry.startsWith('data.new-'))
-      await rm(join(places.cluster, entry), { recursive: true, force: true, maxRetries: 10, retryDelay: 200 });
+      await rm(join(places.cluster, entry), {
+        recursive: true,
+        force: true,
+        maxRetries: 10,
+        retryDelay: 200,
+      });
   }
   const partial = join(places.cluster, `data.new-${randomBytes(4).toString('hex')}`);
   try {
