@@ -3,7 +3,7 @@
  * call through, ask people, or refuse it. Deny wins over ask, ask over allow; without a rule a granted tool is
  * allowed, since everything it can reach is the task's own sandbox.
  */
-import type { JsonObject } from '../../base/json.ts';
+import type { Json, JsonObject } from '../../base/json.ts';
 import type { Row } from '../../platform/db/schema.ts';
 
 export interface ToolCallFacts {
@@ -41,5 +41,11 @@ function matches(rule: Row<'tool_policies'>, facts: ToolCallFacts): boolean {
   if (rule.agent_role !== null && rule.agent_role !== facts.agentRole) return false;
   if (rule.argument_pattern === null) return true;
   const pattern = rule.argument_pattern.toLowerCase();
-  return Object.values(facts.arguments).some(value => JSON.stringify(value).toLowerCase().includes(pattern));
+  return valuesOf(facts.arguments).some(text => text.toLowerCase().includes(pattern));
+}
+
+/** Every value in the arguments as plain text: what a pattern is looked for in must not be escaped. */
+function valuesOf(value: Json): string[] {
+  if (value !== null && typeof value === 'object') return Object.values(value).flatMap(valuesOf);
+  return [String(value)];
 }
