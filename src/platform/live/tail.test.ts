@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
+import { sql } from 'kysely';
 import pg from 'pg';
 import { openTestDatabase } from '../../../test/harness/database.ts';
 import { transact } from '../db/db.ts';
@@ -27,6 +28,21 @@ async function until(done: () => boolean): Promise<void> {
   assert.fail('it did not come true');
 }
 
+/**
+ * Appends, and waits until nothing older is open on the server, in other databases either: only then is what was
+ * appended surely behind the end at which the next subscriber starts.
+ */
+async function appendBehindTheEnd(type: string): Promise<void> {
+  await append(type);
+  for (let i = 0; i < 500; i++) {
+    const { rows } = await sql<{ behind: boolean }>`
+      select max(xid) < pg_snapshot_xmin(pg_current_snapshot()) as behind from facts`.execute(db);
+    if (rows[0]?.behind) return;
+    await new Promise(resolve => setTimeout(resolve, 20));
+  }
+  assert.fail('an older transaction stayed open');
+}
+
 interface Follower {
   types: string[];
   from: { xid: string; seq: string };
@@ -41,7 +57,7 @@ async function follow(tail: EventTail): Promise<Follower> {
 }
 
 test('events come in the order of their transactions, each once, from the moment of subscribing', async () => {
-  await append('before');
+  await appendBehindTheEnd('before');
   await using tail = new EventTail(db, fail, 5);
   const { types } = await follow(tail);
   await append('one', 'two');
@@ -126,7 +142,7 @@ test('who stops listening hears no more; with nobody left the table is not read'
   await until(() => second.types.length === 1);
   assert.deepEqual(first.types, []);
   second.stop();
-  await append('for nobody');
+  await appendBehindTheEnd('for nobody');
   const third = await follow(tail);
   await append('for the third');
   await until(() => third.types.length >= 1);
@@ -149,7 +165,7 @@ test('a database that is away for a while costs a delay, no event', async () => 
   const owner = new pg.Client(database.owner as pg.ClientConfig);
   await owner.connect();
   try {
-    await append('before');
+    await appendBehindTheEnd('before');
     await owner.query('alter view facts rename to facts_away');
     await until(() => errors.length > 0);
     await owner.query('alter view facts_away rename to facts');

@@ -66,28 +66,32 @@ function explore(problem: Problem, state: State, kept: Kept[], parent: Parent | 
   // Where the quick form does not show the failure, only the check itself will do.
   const command = passed(quickBase) ? plainForm(checks[failing]!, report, problem.around) : quick;
   const baseline = resultOf(bench, key, command);
-  const children = childrenOf(problem, state, results[failing]!, report).map(child => ({
-    ...child,
-    result: resultOf(bench, child.key, command),
-  }));
-  if (baseline && kept.length < deepest) {
-    const better = children
-      .filter(child => child.result && isBetter(problem, child.result, baseline))
-      .sort((a, b) => failures(a.result!) - failures(b.result!));
-    for (const child of better) {
+  const children = childrenOf(problem, state, results[failing]!, report, command);
+  const descend = (among: Child[]): Plan | null => {
+    for (const child of kept.length < deepest ? among : []) {
       const before = textIn(bench, state, child.candidate.path);
       const step = { path: child.candidate.path, before, after: child.candidate.text };
       const plan = explore(problem, child.state, [...kept, step], { results, failing });
       if (plan.kind !== 'exhausted') return plan;
     }
-  }
+    return null;
+  };
+  const better = baseline
+    ? children.filter(child => child.result && isBetter(problem, child.result, baseline))
+    : [];
+  better.sort((a, b) => failures(a.result!) - failures(b.result!));
+  // Where nothing ended before, any change that only ends looks better: such ones come when there is nothing else.
+  const sure = better.filter(child => baseline?.exitCode !== null || passed(child.result!));
+  const deeper = descend(sure);
+  if (deeper) return deeper;
   const tried = children.filter(child => child.result).length;
   const left = Math.min(problem.budget, parent ? perBetterState - tried : Number.POSITIVE_INFINITY);
   const trials = children
     .filter(child => !child.result && !bench.unreachable.has(child.key))
     .slice(0, Math.max(0, Math.min(left, tried === 0 ? firstBatch : batch)))
     .map(child => child.state);
-  if (trials.length === 0) return { kind: 'exhausted' };
+  if (trials.length === 0)
+    return descend(better.filter(child => !sure.includes(child))) ?? { kind: 'exhausted' };
   return {
     kind: 'try',
     base: state,
@@ -105,12 +109,21 @@ function hangs(result: CommandResult, report: FailureReport): boolean {
   return result.exitCode === null || (result.durationMs > slowMs && silent);
 }
 
+interface Child {
+  candidate: Candidate;
+  state: State;
+  key: string;
+  /** What the trial of it showed; null while it was not tried. */
+  result: CommandResult | null;
+}
+
 function childrenOf(
   problem: Problem,
   state: State,
   result: CommandResult,
   report: FailureReport,
-): { candidate: Candidate; state: State; key: string }[] {
+  command: string,
+): Child[] {
   const text = (path: string): [string, string] => [path, textIn(problem.bench, state, path)];
   const tests = new Map(problem.around.tests.map(text));
   const suspects = suspicion(report.failures, new Map(problem.sources.map(text)), tests);
@@ -118,7 +131,8 @@ function childrenOf(
   return rankCandidates(suspects, clues).map(candidate => {
     const changed: State = new Map(state).set(candidate.path, candidate.text);
     if (candidate.text === problem.bench.original.get(candidate.path)) changed.delete(candidate.path);
-    return { candidate, state: changed, key: stateKey(changed) };
+    const key = stateKey(changed);
+    return { candidate, state: changed, key, result: resultOf(problem.bench, key, command) };
   });
 }
 
