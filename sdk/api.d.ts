@@ -2479,6 +2479,16 @@ export interface components {
             ready: boolean;
             components: components["schemas"]["ComponentInput"][];
         };
+        ApiKeyInput: {
+            id: string;
+            name: string;
+            prefix: string;
+            scopes: string[];
+            created_at: string;
+            expires_at: string | null;
+            revoked_at: string | null;
+            last_used_at: string | null;
+        };
         MeInput: {
             member: {
                 id: string;
@@ -2489,16 +2499,6 @@ export interface components {
             scopes: ("read" | "write" | "admin")[];
             /** @description Repeat it in `x-csrf-token` on writes; null for API keys. */
             csrf_token: string | null;
-        };
-        ApiKeyInput: {
-            id: string;
-            name: string;
-            prefix: string;
-            scopes: string[];
-            created_at: string;
-            expires_at: string | null;
-            revoked_at: string | null;
-            last_used_at: string | null;
         };
         DeadLetterInput: {
             id: string;
@@ -2744,6 +2744,16 @@ export interface components {
             ready: boolean;
             components: components["schemas"]["Component"][];
         };
+        ApiKey: {
+            id: string;
+            name: string;
+            prefix: string;
+            scopes: string[];
+            created_at: string;
+            expires_at: string | null;
+            revoked_at: string | null;
+            last_used_at: string | null;
+        };
         Me: {
             member: {
                 id: string;
@@ -2754,16 +2764,6 @@ export interface components {
             scopes: ("read" | "write" | "admin")[];
             /** @description Repeat it in `x-csrf-token` on writes; null for API keys. */
             csrf_token: string | null;
-        };
-        ApiKey: {
-            id: string;
-            name: string;
-            prefix: string;
-            scopes: string[];
-            created_at: string;
-            expires_at: string | null;
-            revoked_at: string | null;
-            last_used_at: string | null;
         };
         DeadLetter: {
             id: string;

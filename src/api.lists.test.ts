@@ -3,7 +3,7 @@ import { after, test } from 'node:test';
 import { startTestApp } from '../test/harness/app.ts';
 import { addOrganization, addTask, type Organization } from '../test/harness/organization.ts';
 import { newId } from './base/ids.ts';
-import { createApiKey } from './features/identity/identity.ts';
+import { createApiKey } from './features/identity/api-keys.ts';
 import type { Task } from './features/tasks/tasks.ts';
 import { transact } from './platform/db/db.ts';
 

@@ -9,22 +9,17 @@ import type { App } from './app.ts';
 import { messageOf, Problem } from './base/problem.ts';
 import type { Clock } from './base/time.ts';
 import { readTeamTemplates } from './features/agents/agents.ts';
-import { agentRoutes } from './features/agents/routes.ts';
-import { approvalRoutes } from './features/approvals/routes.ts';
-import { budgetRoutes } from './features/budgets/routes.ts';
 import { readDiff } from './features/checks/review.ts';
-import { type Component, healthRoutes } from './features/health/routes.ts';
+import type { Component } from './features/health/routes.ts';
 import { guard } from './features/identity/access.ts';
-import { identityRoutes } from './features/identity/routes.ts';
 import { resolveModel } from './features/models/catalog.ts';
-import { runRoutes } from './features/runs/routes.ts';
 import { inspectSource } from './features/sandboxes/source.ts';
 import { requireSandbox } from './features/sandboxes/workshop.ts';
-import { taskRoutes } from './features/tasks/routes.ts';
 import { toolArguments } from './features/tools/catalog.ts';
 import { isMigrated } from './platform/db/migrate.ts';
 import { createServer, type Server } from './platform/http/server.ts';
 import { EventTail } from './platform/live/tail.ts';
+import { addRoutes } from './routes.ts';
 
 export interface Api {
   listen(): Promise<string>;
@@ -39,37 +34,27 @@ export async function createApi(app: App, clock: Clock, version: string): Promis
   const server = await createServer({ log, version, https });
   const tail = new EventTail(db, error => log.warn({ reason: messageOf(error) }, 'events could not be read'));
   guard(server, db, clock);
+  const templates = await readTeamTemplates();
   await server.register(swaggerUi, { routePrefix: '/docs' });
   // In a plugin of their own, so that the OpenAPI document sees every route.
   await server.register(async routes => {
-    const scoped = routes as unknown as Server;
-    identityRoutes(scoped, { db, clock, https });
-    approvalRoutes(scoped, { db, clock });
-    budgetRoutes(scoped, { db, clock });
-    agentRoutes(scoped, {
+    addRoutes(routes as unknown as Server, {
       db,
+      tenants: app.tenants,
       clock,
-      templates: await readTeamTemplates(),
+      https,
+      tail,
+      version,
+      gitSha: null,
+      components: () => components(app, clock),
+      templates,
       requireModel: name => void resolveModel(models, name),
-    });
-    taskRoutes(scoped, {
-      db,
-      clock,
       inspectRepository: input => inspectSource(workshop, input),
       requireReady: async (agentModels, needsSandbox) => {
         for (const name of agentModels) resolveModel(models, name);
         if (needsSandbox) await requireSandbox(workshop);
       },
       readDiff: (actor, task) => readDiff(db, actor, task),
-    });
-    runRoutes(scoped, { db, clock });
-    healthRoutes(scoped, {
-      db,
-      clock,
-      tail,
-      version,
-      gitSha: null,
-      components: () => components(app, clock),
     });
   });
   await server.register(page => pageRoutes(page as unknown as Server));

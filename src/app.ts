@@ -18,7 +18,7 @@ import { createOffDriver } from './drivers/sandboxes/off.ts';
 import { createTeam, findTeam, readTeamTemplates } from './features/agents/agents.ts';
 import { ensurePublishedPrices } from './features/budgets/prices.ts';
 import { reviewTask } from './features/checks/review.ts';
-import { ensureInstallation, type Installation } from './features/identity/identity.ts';
+import { ensureInstallation, type Installation } from './features/identity/installation.ts';
 import type { ModelCatalog } from './features/models/catalog.ts';
 import { defaultModelTimeouts, type ModelDriver } from './features/models/port.ts';
 import { newRunCaches, type RunDeps } from './features/runs/context.ts';
@@ -31,8 +31,10 @@ import {
   isConnectionLoss,
   openDb,
   openPool,
+  openTenants,
   type PoolSettings,
   sqlState,
+  type Tenants,
   transact,
 } from './platform/db/db.ts';
 import { isMigrated, migrate } from './platform/db/migrate.ts';
@@ -46,7 +48,10 @@ export const version: string = JSON.parse(
 export interface App extends AsyncDisposable {
   config: Config;
   log: Logger;
+  /** The system's connections: every organization's rows. */
   db: Db;
+  /** Connections for the requests of people and programs: rows only within one organization at a time. */
+  tenants: Tenants;
   workshop: Workshop;
   models: ModelCatalog;
   installation: Installation;
@@ -96,6 +101,7 @@ export async function createApp(options: AppOptions): Promise<App> {
     );
     disposers.push(() => pool.end());
     const db = openDb(pool);
+    const tenants = openTenants(db);
     await prepareDatabase(options, database, db);
     const now = () => new Date(clock.now());
     const installation = await transact(db, tx => prepareInstallation(tx, now()));
@@ -114,6 +120,7 @@ export async function createApp(options: AppOptions): Promise<App> {
       config,
       log,
       db,
+      tenants,
       workshop,
       models,
       installation,

@@ -7,7 +7,8 @@ import { promisify } from 'node:util';
 import pino from 'pino';
 import { type App, type AppOptions, createApp, type Role } from '../../src/app.ts';
 import { readConfig } from '../../src/config.ts';
-import { createApiKey, scopes } from '../../src/features/identity/identity.ts';
+import { createApiKey } from '../../src/features/identity/api-keys.ts';
+import { scopes } from '../../src/features/identity/principal.ts';
 import { transact } from '../../src/platform/db/db.ts';
 import { openTestDatabase, type TestDatabase } from './database.ts';
 

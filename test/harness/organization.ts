@@ -1,7 +1,8 @@
 /** A second organization in a test's database: what it holds must never appear in the first one. */
 import { newId } from '../../src/base/ids.ts';
 import { createTeam, readTeamTemplates } from '../../src/features/agents/agents.ts';
-import { createApiKey, scopes } from '../../src/features/identity/identity.ts';
+import { createApiKey } from '../../src/features/identity/api-keys.ts';
+import { scopes } from '../../src/features/identity/principal.ts';
 import { createTask, type NewTask, type Task } from '../../src/features/tasks/tasks.ts';
 import { type Db, transact } from '../../src/platform/db/db.ts';
 import type { Actor } from '../../src/platform/journal/facts.ts';

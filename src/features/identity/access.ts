@@ -8,7 +8,10 @@ import type { Clock } from '../../base/time.ts';
 import type { Db } from '../../platform/db/db.ts';
 import type { Server } from '../../platform/http/server.ts';
 import type { Actor } from '../../platform/journal/facts.ts';
-import { authenticateKey, authenticateSession, type Principal, sameToken } from './identity.ts';
+import { authenticateKey } from './api-keys.ts';
+import { sameToken } from './credentials.ts';
+import type { Principal } from './principal.ts';
+import { authenticateSession } from './sessions.ts';
 
 export const sessionCookie = 'guildhall_session';
 

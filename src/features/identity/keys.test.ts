@@ -5,7 +5,7 @@ import { startTestApp } from '../../../test/harness/app.ts';
 import { addOrganization } from '../../../test/harness/organization.ts';
 import { ManualClock, minutes } from '../../base/time.ts';
 import { transact } from '../../platform/db/db.ts';
-import { createApiKey } from './identity.ts';
+import { createApiKey } from './api-keys.ts';
 
 const days = (n: number): number => n * 86_400_000;
 const clock = new ManualClock();

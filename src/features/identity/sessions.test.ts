@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { after, test } from 'node:test';
 import { startTestApp } from '../../../test/harness/app.ts';
 import { ManualClock } from '../../base/time.ts';
-import { sessionLifeMs, signInLinkLifeMs } from './identity.ts';
+import { sessionLifeMs, signInLinkLifeMs } from './sessions.ts';
 
 const clock = new ManualClock();
 const guildhall = await startTestApp({ roles: ['api'], clock });

@@ -7,6 +7,7 @@ import {
   PostgresDialect,
   type PostgresPool,
   type PostgresPoolClient,
+  sql,
   type Transaction,
 } from 'kysely';
 import pg from 'pg';
@@ -95,6 +96,24 @@ function preparing(pool: pg.Pool): PostgresPool {
 /** One unit of work: everything in `work` commits together or not at all. */
 export function transact<T>(db: Db, work: (tx: Tx) => Promise<T>): Promise<T> {
   return db.transaction().execute(work);
+}
+
+/**
+ * Connections of requests. Outside of `within` there is nothing to query with, and inside only the rows of that
+ * organization exist (row-level security), for reading and for writing.
+ */
+export interface Tenants {
+  within<T>(actor: { organizationId: string }, work: (tx: Tx) => Promise<T>): Promise<T>;
+}
+
+export function openTenants(db: Db): Tenants {
+  return {
+    within: (actor, work) =>
+      transact(db, async tx => {
+        await sql`select set_config('guildhall.organization', ${actor.organizationId}, true)`.execute(tx);
+        return work(tx);
+      }),
+  };
 }
 
 /** SQLSTATE of a database error, if it is one. Codes: https://www.postgresql.org/docs/current/errcodes-appendix.html */

@@ -1,0 +1,111 @@
+/** Routes of sessions: who am I, signing in by a one-time link, signing out. */
+import { z } from 'zod';
+import type { Clock } from '../../base/time.ts';
+import { type Db, transact } from '../../platform/db/db.ts';
+import { problemResponses } from '../../platform/http/schemas.ts';
+import type { Server } from '../../platform/http/server.ts';
+import { actorOf, principalOf, sessionCookie } from './access.ts';
+import { scopes } from './principal.ts';
+import { createSignInLink, signIn, signOut } from './sessions.ts';
+
+const me = z
+  .object({
+    member: z.object({ id: z.string(), name: z.string(), role: z.string() }),
+    organization_id: z.string(),
+    scopes: z.array(z.enum(scopes)),
+    csrf_token: z.string().nullable().describe('Repeat it in `x-csrf-token` on writes; null for API keys.'),
+  })
+  .meta({ id: 'Me' });
+
+export function sessionRoutes(server: Server, deps: { db: Db; clock: Clock; https: boolean }): void {
+  const { db, clock } = deps;
+  const now = () => new Date(clock.now());
+
+  server.post(
+    '/api/v1/sign-in',
+    {
+      config: { public: true },
+      schema: {
+        tags: ['identity'],
+        summary: 'Trade the token of a one-time link for a session cookie',
+        body: z.strictObject({ token: z.string().min(1).max(200) }),
+        response: { 200: z.object({ signed_in: z.literal(true) }), ...problemResponses },
+      },
+    },
+    async (request, reply) => {
+      const session = await transact(db, tx => signIn(tx, now(), request.body.token, request.id));
+      reply.setCookie(sessionCookie, session.sessionToken, {
+        path: '/',
+        httpOnly: true,
+        sameSite: 'strict',
+        secure: deps.https,
+        expires: session.expiresAt,
+      });
+      return { signed_in: true as const };
+    },
+  );
+
+  server.post(
+    '/api/v1/sign-out',
+    {
+      schema: {
+        tags: ['identity'],
+        summary: 'End this session',
+        response: { 200: z.object({ signed_out: z.literal(true) }), ...problemResponses },
+      },
+      config: { scope: 'read' },
+    },
+    async (request, reply) => {
+      const token = request.cookies[sessionCookie];
+      if (token) await transact(db, tx => signOut(tx, actorOf(request), now(), token));
+      reply.clearCookie(sessionCookie, { path: '/' });
+      return { signed_out: true as const };
+    },
+  );
+
+  server.get(
+    '/api/v1/me',
+    {
+      schema: {
+        tags: ['identity'],
+        summary: 'Who the caller is',
+        response: { 200: me, ...problemResponses },
+      },
+    },
+    async request => {
+      const principal = principalOf(request);
+      return {
+        member: principal.member,
+        organization_id: principal.actor.organizationId,
+        scopes: principal.scopes,
+        csrf_token: principal.csrfToken,
+      };
+    },
+  );
+
+  server.post(
+    '/api/v1/sign-in-links',
+    {
+      config: { scope: 'admin' },
+      schema: {
+        tags: ['identity'],
+        summary: 'Make a one-time sign-in link for yourself',
+        response: {
+          200: z.object({
+            path: z
+              .string()
+              .describe('Open it on this server: the token is in the fragment, which is never sent.'),
+          }),
+          ...problemResponses,
+        },
+      },
+    },
+    async request => {
+      const principal = principalOf(request);
+      const token = await transact(db, tx =>
+        createSignInLink(tx, principal.actor, now(), principal.member.id),
+      );
+      return { path: `/sign-in#${token}` };
+    },
+  );
+}

@@ -1,0 +1,37 @@
+/**
+ * The HTTP surface in one list: who adds routes, in the order of the document. The server registers them with what
+ * they work with; the generator of the SDK's types registers them with nothing, which no registration touches.
+ */
+import { agentRoutes } from './features/agents/routes.ts';
+import { approvalRoutes } from './features/approvals/routes.ts';
+import { budgetRoutes } from './features/budgets/routes.ts';
+import { healthRoutes } from './features/health/routes.ts';
+import { keyRoutes } from './features/identity/key-routes.ts';
+import { sessionRoutes } from './features/identity/session-routes.ts';
+import { runRoutes } from './features/runs/routes.ts';
+import { taskRoutes } from './features/tasks/routes.ts';
+import type { Tenants } from './platform/db/db.ts';
+import type { Server } from './platform/http/server.ts';
+
+type Deps<F extends (server: Server, deps: never) => void> = Parameters<F>[1];
+
+/** What all of them need together. */
+export type RouteDeps = Deps<typeof sessionRoutes> &
+  Deps<typeof keyRoutes> &
+  Deps<typeof approvalRoutes> &
+  Deps<typeof budgetRoutes> &
+  Deps<typeof agentRoutes> &
+  Deps<typeof taskRoutes> &
+  Deps<typeof runRoutes> &
+  Deps<typeof healthRoutes> & { tenants: Tenants };
+
+export function addRoutes(server: Server, deps: RouteDeps): void {
+  sessionRoutes(server, deps);
+  keyRoutes(server, deps);
+  approvalRoutes(server, deps);
+  budgetRoutes(server, deps);
+  agentRoutes(server, deps);
+  taskRoutes(server, deps);
+  runRoutes(server, deps);
+  healthRoutes(server, deps);
+}
