@@ -5,7 +5,8 @@ import { join, resolve } from 'node:path';
 import { after, test } from 'node:test';
 import { settingsFile, settingsPage } from '../test/settings-page.ts';
 import { Problem } from './base/problem.ts';
-import { describeVariables, readConfig } from './config.ts';
+import { describeVariables } from './config/settings.ts';
+import { readConfig } from './config.ts';
 
 const directory = await mkdtemp(join(tmpdir(), 'guildhall-config-'));
 after(() => rm(directory, { recursive: true, force: true }));
@@ -165,6 +166,6 @@ test('every setting has a sentence, and the settings page is what the schema say
   assert.equal(
     await readFile(settingsFile, 'utf8'),
     settingsPage(),
-    'docs/operating/settings.md is out of date: run node test/settings-page.ts',
+    'docs/reference/settings.md is out of date: run node test/settings-page.ts',
   );
 });

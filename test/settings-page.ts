@@ -1,12 +1,12 @@
 /**
- * Writes docs/operating/settings.md from the schema of the configuration: `node test/settings-page.ts`. That the
+ * Writes docs/reference/settings.md from the schema of the configuration: `node test/settings-page.ts`. That the
  * page is up to date is tested in src/config.test.ts.
  */
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { describeVariables, type Setting } from '../src/config.ts';
+import { describeVariables, type Setting } from '../src/config/settings.ts';
 
-export const settingsFile = join(import.meta.dirname, '../docs/operating/settings.md');
+export const settingsFile = join(import.meta.dirname, '../docs/reference/settings.md');
 
 /** The text of the page. */
 export function settingsPage(): string {
@@ -14,7 +14,7 @@ export function settingsPage(): string {
     s =>
       `| \`${s.name}\` | ${fallbackOf(s)} | ${cell(s.description)}${s.secret ? ` Also as \`${s.name}_FILE\`.` : ''} |`,
   );
-  return `<!-- Made by test/settings-page.ts from src/config.ts. Do not edit. -->
+  return `<!-- Made by test/settings-page.ts from src/config/settings.ts. Do not edit. -->
 
 # Settings
 
