@@ -39,6 +39,8 @@ import {
 } from './platform/db/db.ts';
 import { isMigrated, migrate } from './platform/db/migrate.ts';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from './platform/embedded/postgres.ts';
+import { loadKeyRing, openSealer } from './platform/secrets/key-ring.ts';
+import type { Sealer } from './platform/secrets/sealer.ts';
 
 export type Role = 'api' | 'worker' | 'sweeper';
 export const version: string = JSON.parse(
@@ -52,6 +54,8 @@ export interface App extends AsyncDisposable {
   db: Db;
   /** Connections for the requests of people and programs: rows only within one organization at a time. */
   tenants: Tenants;
+  /** Seals what is secret in the database, and derives keys for one purpose. */
+  sealer: Sealer;
   workshop: Workshop;
   models: ModelCatalog;
   installation: Installation;
@@ -104,6 +108,11 @@ export async function createApp(options: AppOptions): Promise<App> {
     const tenants = openTenants(db);
     await prepareDatabase(options, database, db);
     const now = () => new Date(clock.now());
+    const ring = await loadKeyRing(db, {
+      ...config.masterKey,
+      file: config.databaseUrl ? null : join(config.dataDir, 'master-key'),
+    });
+    const sealer = await openSealer(db, ring, now());
     const installation = await transact(db, tx => prepareInstallation(tx, now()));
     const models = createModels(options, disposers);
     const workshop = await createWorkshop(options);
@@ -121,6 +130,7 @@ export async function createApp(options: AppOptions): Promise<App> {
       log,
       db,
       tenants,
+      sealer,
       workshop,
       models,
       installation,

@@ -13,6 +13,8 @@ export interface Config {
   environment: 'development' | 'staging' | 'production';
   dataDir: string;
   databaseUrl: string | null;
+  /** Texts of the key that seals and of those that only open. Null: the file in the data directory. */
+  masterKey: { current: string | null; others: string[] };
   host: string;
   port: number;
   publicUrl: string | null;
@@ -52,6 +54,10 @@ function toConfig(v: Values): Config {
     environment: v.GUILDHALL_ENV,
     dataDir: resolve(v.GUILDHALL_DATA),
     databaseUrl: v.DATABASE_URL ?? null,
+    masterKey: {
+      current: v.GUILDHALL_MASTER_KEY ?? null,
+      others: (v.GUILDHALL_MASTER_KEYS_OLD ?? '').split(/[\s,]+/).filter(key => key !== ''),
+    },
     host: v.HOST,
     port: v.PORT,
     publicUrl: v.GUILDHALL_PUBLIC_URL ?? null,

@@ -7,6 +7,10 @@ import { z } from 'zod';
 const flag = z.enum(['true', 'false']).transform(v => v === 'true');
 const whole = (min: number, max: number) => z.coerce.number().int().min(min).max(max);
 
+const masterKeyForm = /^\s*[A-Za-z0-9+/_-]{43}=?\s*$/;
+const masterKeysForm = /^\s*[A-Za-z0-9+/_-]{43}=?(\s*[\s,]\s*[A-Za-z0-9+/_-]{43}=?)*\s*$/;
+const masterKeyAdvice = 'must be 32 bytes in base64, as `openssl rand -base64 32` prints them';
+
 /** Variable → schema. The description of each is what the reference page and `guildhall doctor` print. */
 export const variables = {
   GUILDHALL_ENV: z
@@ -66,6 +70,20 @@ export const variables = {
   GUILDHALL_ALLOW_LOCAL_REPOSITORIES: flag
     .default(true)
     .describe('Whether tasks may name a repository by a path on the server.'),
+  GUILDHALL_MASTER_KEY: z
+    .string()
+    .regex(masterKeyForm, masterKeyAdvice)
+    .optional()
+    .describe(
+      'Key that seals the secrets in the database: 32 random bytes in base64 (`openssl rand -base64 32`). Needed with DATABASE_URL, the same on every replica; with the embedded database it is made, in the data directory.',
+    ),
+  GUILDHALL_MASTER_KEYS_OLD: z
+    .string()
+    .regex(masterKeysForm, `every key ${masterKeyAdvice}`)
+    .optional()
+    .describe(
+      'Other master keys that values may be sealed with, separated by commas: the ones before during a rotation, and the next one while it is rolled out.',
+    ),
   DATABASE_URL: z
     .string()
     .regex(/^postgres(ql)?:\/\//, 'must start with postgres:// or postgresql://')
@@ -92,6 +110,8 @@ export type SettingName = keyof typeof variables;
 
 /** Settings that are secrets: `<NAME>_FILE` is read too, and no value of theirs is ever shown. */
 export const secretNames = [
+  'GUILDHALL_MASTER_KEY',
+  'GUILDHALL_MASTER_KEYS_OLD',
   'DATABASE_URL',
   'ANTHROPIC_API_KEY',
   'OPENAI_API_KEY',

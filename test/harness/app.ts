@@ -1,5 +1,6 @@
 /** A whole Guildhall in this process, on its own database and data directory, with a local API. */
 import { execFile } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -36,11 +37,15 @@ export interface TestAppOptions
   database?: TestDatabase;
 }
 
+/** One for all servers of a test file: several may work on one database. */
+export const testMasterKey: string = randomBytes(32).toString('base64');
+
 export async function startTestApp(options: TestAppOptions = {}): Promise<TestApp> {
   const database = options.database ?? (await openTestDatabase());
   const dataDir = await mkdtemp(join(tmpdir(), 'guildhall-data-'));
   const config = readConfig({
     GUILDHALL_DATA: dataDir,
+    GUILDHALL_MASTER_KEY: testMasterKey,
     PORT: '0',
     GUILDHALL_LEASE_SECONDS: '3',
     ...options.env,

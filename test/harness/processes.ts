@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Role } from '../../src/app.ts';
 import type { PoolSettings } from '../../src/platform/db/db.ts';
-import { startTestApp, type TestApp } from './app.ts';
+import { startTestApp, type TestApp, testMasterKey } from './app.ts';
 
 const program = join(import.meta.dirname, '../../src/main.ts');
 
@@ -70,6 +70,7 @@ export interface FleetOptions {
 export async function startFleet(options: FleetOptions): Promise<Fleet> {
   const env = {
     GUILDHALL_LEASE_SECONDS: '2',
+    GUILDHALL_MASTER_KEY: testMasterKey,
     GUILDHALL_MODEL: 'openai-compatible/test',
     OPENAI_BASE_URL: options.modelUrl,
     ...options.env,

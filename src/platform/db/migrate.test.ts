@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import pg from 'pg';
 import pino from 'pino';
+import { testMasterKey } from '../../../test/harness/app.ts';
 import { openTestDatabase } from '../../../test/harness/database.ts';
 import { createApp, migrateDatabase, type Role } from '../../app.ts';
 import { newId } from '../../base/ids.ts';
@@ -71,7 +72,12 @@ const withDb = async <T>(
 
 async function start(roles: Role[], databaseUrl: string) {
   const dataDir = await mkdtemp(join(tmpdir(), 'guildhall-migrate-'));
-  const config = readConfig({ GUILDHALL_DATA: dataDir, DATABASE_URL: databaseUrl, PORT: '0' });
+  const config = readConfig({
+    GUILDHALL_DATA: dataDir,
+    GUILDHALL_MASTER_KEY: testMasterKey,
+    DATABASE_URL: databaseUrl,
+    PORT: '0',
+  });
   try {
     await using app = await createApp({ config, roles, log });
     return app.installation;

@@ -434,6 +434,31 @@ export interface DeadLettersTable {
   replayed_at: TimeOrNull;
 }
 
+export interface MasterKeysTable {
+  key_id: string;
+  is_current: boolean;
+  added_at: Time;
+}
+
+export interface DerivationRootTable {
+  is_only: Generated<boolean>;
+  sealed: string;
+}
+
+export interface SecretsTable {
+  id: string;
+  organization_id: string;
+  name: string;
+  version: number;
+  sealed_value: string | null;
+  created_by: string;
+  created_at: Time;
+  rotate_by: TimeOrNull;
+  last_used_at: TimeOrNull;
+  replaced_at: TimeOrNull;
+  revoked_at: TimeOrNull;
+}
+
 export interface Tables {
   organizations: OrganizationsTable;
   projects: ProjectsTable;
@@ -463,6 +488,9 @@ export interface Tables {
   idempotency_keys: IdempotencyKeysTable;
   workers: WorkersTable;
   dead_letters: DeadLettersTable;
+  master_keys: MasterKeysTable;
+  derivation_root: DerivationRootTable;
+  secrets: SecretsTable;
 }
 
 export type Row<T extends keyof Tables> = Selectable<Tables[T]>;
