@@ -54,7 +54,7 @@ export async function createApi(app: App, clock: Clock, version: string): Promis
         for (const name of agentModels) resolveModel(models, name);
         if (needsSandbox) await requireSandbox(workshop);
       },
-      readDiff: (actor, task) => readDiff(db, actor, task),
+      readDiff,
     });
   });
   await server.register(page => pageRoutes(page as unknown as Server));

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { idPattern } from '../../base/ids.ts';
 import { Problem } from '../../base/problem.ts';
 import type { Clock } from '../../base/time.ts';
-import type { Db, Reader } from '../../platform/db/db.ts';
+import type { Reader, Tenants } from '../../platform/db/db.ts';
 import { problemResponses, time } from '../../platform/http/schemas.ts';
 import type { Server } from '../../platform/http/server.ts';
 import { write } from '../../platform/http/write.ts';
@@ -60,7 +60,7 @@ async function showAll(db: Reader, actor: Actor, teamId?: string): Promise<z.out
 }
 
 export interface AgentDeps {
-  db: Db;
+  tenants: Tenants;
   clock: Clock;
   templates: Map<string, TeamTemplate>;
   /** @throws Problem `model_unknown` unless `<provider>/<model>` can be served. */
@@ -68,7 +68,7 @@ export interface AgentDeps {
 }
 
 export function agentRoutes(server: Server, deps: AgentDeps): void {
-  const { db, clock } = deps;
+  const { tenants, clock } = deps;
   const now = () => new Date(clock.now());
   const agentId = z.strictObject({ id: z.string().regex(idPattern('agt')) });
 
@@ -106,9 +106,11 @@ export function agentRoutes(server: Server, deps: AgentDeps): void {
         response: { 200: z.object({ items: z.array(teamView) }), ...problemResponses },
       },
     },
-    async request => ({
-      items: (await listTeams(db, actorOf(request))).map(t => ({ ...t, created_at: time(t.created_at) })),
-    }),
+    async request => {
+      const actor = actorOf(request);
+      const teams = await tenants.within(actor, tx => listTeams(tx, actor));
+      return { items: teams.map(t => ({ ...t, created_at: time(t.created_at) })) };
+    },
   );
 
   server.post(
@@ -132,7 +134,7 @@ export function agentRoutes(server: Server, deps: AgentDeps): void {
         );
       }
       const actor = actorOf(request);
-      return write(db, actor, now(), request, async tx => {
+      return write(tenants, actor, now(), request, async tx => {
         const team = await createTeam(tx, actor, now(), request.body.name, template);
         return { id: team.id, name: team.name, template: team.template, created_at: time(team.created_at) };
       });
@@ -149,7 +151,10 @@ export function agentRoutes(server: Server, deps: AgentDeps): void {
         response: { 200: z.object({ items: z.array(agentView) }), ...problemResponses },
       },
     },
-    async request => ({ items: await showAll(db, actorOf(request), request.query.team_id) }),
+    async request => {
+      const actor = actorOf(request);
+      return { items: await tenants.within(actor, tx => showAll(tx, actor, request.query.team_id)) };
+    },
   );
 
   server.get(
@@ -164,9 +169,11 @@ export function agentRoutes(server: Server, deps: AgentDeps): void {
     },
     async request => {
       const actor = actorOf(request);
-      return show(
-        await getAgent(db, actor, request.params.id),
-        (await countOpenRuns(db, actor)).get(request.params.id) ?? 0,
+      return tenants.within(actor, async tx =>
+        show(
+          await getAgent(tx, actor, request.params.id),
+          (await countOpenRuns(tx, actor)).get(request.params.id) ?? 0,
+        ),
       );
     },
   );
@@ -186,7 +193,7 @@ export function agentRoutes(server: Server, deps: AgentDeps): void {
       const actor = actorOf(request);
       const { team_id: teamId, ...input } = request.body;
       deps.requireModel(input.model);
-      return write(db, actor, now(), request, async tx =>
+      return write(tenants, actor, now(), request, async tx =>
         show(await getAgent(tx, actor, await createAgent(tx, actor, now(), teamId, input)), 0),
       );
     },
@@ -207,7 +214,7 @@ export function agentRoutes(server: Server, deps: AgentDeps): void {
     async request => {
       const actor = actorOf(request);
       if (request.body.model) deps.requireModel(request.body.model);
-      return write(db, actor, now(), request, async tx =>
+      return write(tenants, actor, now(), request, async tx =>
         show(await changeAgent(tx, actor, now(), request.params.id, request.body), 0),
       );
     },

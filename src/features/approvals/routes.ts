@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { idPattern } from '../../base/ids.ts';
 import { Problem } from '../../base/problem.ts';
 import type { Clock } from '../../base/time.ts';
-import type { Db } from '../../platform/db/db.ts';
+import type { Tenants } from '../../platform/db/db.ts';
 import {
   longPageQuery,
   pageOf,
@@ -55,8 +55,8 @@ const show = (a: Approval): z.output<typeof approvalView> => ({
 
 const idParams = z.strictObject({ id: z.string().regex(idPattern('apr')) });
 
-export function approvalRoutes(server: Server, deps: { db: Db; clock: Clock }): void {
-  const { db, clock } = deps;
+export function approvalRoutes(server: Server, deps: { tenants: Tenants; clock: Clock }): void {
+  const { tenants, clock } = deps;
   const now = () => new Date(clock.now());
 
   server.get(
@@ -71,11 +71,9 @@ export function approvalRoutes(server: Server, deps: { db: Db; clock: Clock }): 
     },
     async request => {
       const { state: wanted, cursor, limit } = request.query;
-      const rows = await listApprovals(db, actorOf(request), {
-        state: wanted === 'all' ? undefined : wanted,
-        before: cursor,
-        limit: limit + 1,
-      });
+      const actor = actorOf(request);
+      const filter = { state: wanted === 'all' ? undefined : wanted, before: cursor, limit: limit + 1 };
+      const rows = await tenants.within(actor, tx => listApprovals(tx, actor, filter));
       const page = toPage(rows, limit);
       return { ...page, items: page.items.map(show) };
     },
@@ -92,12 +90,15 @@ export function approvalRoutes(server: Server, deps: { db: Db; clock: Clock }): 
       },
     },
     async request => {
-      const row = await db
-        .selectFrom('approvals')
-        .selectAll()
-        .where('id', '=', request.params.id)
-        .where('organization_id', '=', actorOf(request).organizationId)
-        .executeTakeFirst();
+      const actor = actorOf(request);
+      const row = await tenants.within(actor, tx =>
+        tx
+          .selectFrom('approvals')
+          .selectAll()
+          .where('id', '=', request.params.id)
+          .where('organization_id', '=', actor.organizationId)
+          .executeTakeFirst(),
+      );
       if (!row) throw new Problem('missing', 'approval_missing', 'There is no such approval.');
       return show(row);
     },
@@ -125,7 +126,7 @@ export function approvalRoutes(server: Server, deps: { db: Db; clock: Clock }): 
         const actor = actorOf(request);
         const { id } = request.params as { id: string };
         const { text } = request.body as { text: string };
-        return write(db, actor, now(), request, async tx =>
+        return write(tenants, actor, now(), request, async tx =>
           show(await decideApproval(tx, actor, now(), id, { decision, text })),
         );
       },

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { Problem } from '../../base/problem.ts';
 import type { Clock } from '../../base/time.ts';
-import type { Db, Tx } from '../../platform/db/db.ts';
+import type { Tenants, Tx } from '../../platform/db/db.ts';
 import type { Row } from '../../platform/db/schema.ts';
 import { longPageQuery, pageOf, problemResponses, time, toPage } from '../../platform/http/schemas.ts';
 import type { Server } from '../../platform/http/server.ts';
@@ -44,8 +44,8 @@ const priceBody = z.strictObject({
   source: z.string().min(1).max(500),
 });
 
-export function budgetRoutes(server: Server, deps: { db: Db; clock: Clock }): void {
-  const { db, clock } = deps;
+export function budgetRoutes(server: Server, deps: { tenants: Tenants; clock: Clock }): void {
+  const { tenants, clock } = deps;
   const now = () => new Date(clock.now());
 
   server.get(
@@ -59,11 +59,12 @@ export function budgetRoutes(server: Server, deps: { db: Db; clock: Clock }): vo
       },
     },
     async request => {
+      const actor = actorOf(request);
       const { cursor, limit } = request.query;
-      const page = toPage(
-        await listBudgets(db, actorOf(request), { before: cursor, limit: limit + 1 }),
-        limit,
+      const rows = await tenants.within(actor, tx =>
+        listBudgets(tx, actor, { before: cursor, limit: limit + 1 }),
       );
+      const page = toPage(rows, limit);
       return { ...page, items: page.items.map(show) };
     },
   );
@@ -86,7 +87,7 @@ export function budgetRoutes(server: Server, deps: { db: Db; clock: Clock }): vo
     async request => {
       const actor = actorOf(request);
       const { scope, scope_id: scopeId, limit_usd: limit } = request.body;
-      return write(db, actor, now(), request, async tx => {
+      return write(tenants, actor, now(), request, async tx => {
         await requireScope(tx, actor, scope, scopeId);
         return show(
           await setBudget(tx, actor, now(), { scope, scopeId, limitMicros: Math.round(limit * 1_000_000) }),
@@ -113,7 +114,8 @@ export function budgetRoutes(server: Server, deps: { db: Db; clock: Clock }): vo
       },
     },
     async request => {
-      const sum = await sumUsage(db, { organizationId: actorOf(request).organizationId });
+      const { organizationId } = actorOf(request);
+      const sum = await tenants.within({ organizationId }, tx => sumUsage(tx, { organizationId }));
       return {
         calls: sum.calls,
         tokens: sum.tokens.total,
@@ -142,7 +144,7 @@ export function budgetRoutes(server: Server, deps: { db: Db; clock: Clock }): vo
       const b = request.body;
       const micros = (dollars: number) => Math.round(dollars * 1_000_000);
       const validFrom = now();
-      return write(db, actor, validFrom, request, async tx => {
+      return write(tenants, actor, validFrom, request, async tx => {
         await lockPrices(tx, 'add');
         await addPrice(tx, {
           provider: b.provider,

@@ -6,7 +6,7 @@
 import { createHash } from 'node:crypto';
 import { newId } from '../../base/ids.ts';
 import { Problem } from '../../base/problem.ts';
-import { type Db, type Tx, transact } from '../../platform/db/db.ts';
+import { type Db, type Reader, type Tx, transact } from '../../platform/db/db.ts';
 import { type Actor, systemActor } from '../../platform/journal/facts.ts';
 import { type Log, nowOf } from '../runs/context.ts';
 import { exportBranch } from '../sandboxes/export.ts';
@@ -101,7 +101,7 @@ async function execute(deps: ReviewDeps, task: Task, signal: AbortSignal): Promi
   return runCommands(deps.workshop, tree, task.delivered_commit, task.checks, signal);
 }
 
-export async function treeOf(db: Db | Tx, task: Task): Promise<TreeTask> {
+export async function treeOf(db: Reader, task: Task): Promise<TreeTask> {
   const root = await db
     .selectFrom('tasks')
     .select('sequence')
@@ -258,7 +258,7 @@ async function keepDiff(tx: Tx, now: Date, task: Task, diff: string): Promise<vo
 }
 
 /** The diff that a task delivered, from its artifact. */
-export async function readDiff(db: Db, actor: Actor, task: Task): Promise<string | null> {
+export async function readDiff(db: Reader, actor: Actor, task: Task): Promise<string | null> {
   const row = await db
     .selectFrom('artifacts')
     .select('content')

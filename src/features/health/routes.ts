@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { idPattern } from '../../base/ids.ts';
 import type { Clock } from '../../base/time.ts';
-import type { Db } from '../../platform/db/db.ts';
+import type { Db, Tenants } from '../../platform/db/db.ts';
 import { problemResponses } from '../../platform/http/schemas.ts';
 import type { Server } from '../../platform/http/server.ts';
 import { streamEvents } from '../../platform/live/sse.ts';
@@ -31,7 +31,9 @@ const version = z.object({
 });
 
 export interface HealthDeps {
+  /** Whether whoever listens may still do so. */
   db: Db;
+  tenants: Tenants;
   clock: Clock;
   tail: EventTail;
   version: string;
@@ -111,10 +113,12 @@ export function healthRoutes(server: Server, deps: HealthDeps): void {
     async (request, reply) => {
       const actor = actorOf(request);
       const { task_id: taskId, last_event_id: fromQuery } = request.query;
-      const rootTaskId = taskId ? (await getTask(deps.db, actor, taskId)).root_task_id : null;
+      const rootTaskId = taskId
+        ? (await deps.tenants.within(actor, tx => getTask(tx, actor, taskId))).root_task_id
+        : null;
       const header = request.headers['last-event-id'];
       const lastEventId = (typeof header === 'string' ? header : fromQuery) ?? null;
-      await streamEvents(deps.db, deps.tail, request, reply, {
+      await streamEvents(deps.tenants, deps.tail, request, reply, {
         organizationId: actor.organizationId,
         rootTaskId,
         lastEventId,

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { idPattern } from '../../base/ids.ts';
 import type { Clock } from '../../base/time.ts';
-import { type Db, transact } from '../../platform/db/db.ts';
+import type { Tenants } from '../../platform/db/db.ts';
 import type { Row } from '../../platform/db/schema.ts';
 import {
   longPageQuery,
@@ -42,8 +42,8 @@ const showKey = (row: Row<'api_keys'>): z.output<typeof apiKey> => ({
   last_used_at: timeOrNull(row.last_used_at),
 });
 
-export function keyRoutes(server: Server, deps: { db: Db; clock: Clock }): void {
-  const { db, clock } = deps;
+export function keyRoutes(server: Server, deps: { tenants: Tenants; clock: Clock }): void {
+  const { tenants, clock } = deps;
   const now = () => new Date(clock.now());
 
   server.get(
@@ -58,11 +58,12 @@ export function keyRoutes(server: Server, deps: { db: Db; clock: Clock }): void 
       },
     },
     async request => {
+      const actor = actorOf(request);
       const { cursor, limit } = request.query;
-      const page = toPage(
-        await listApiKeys(db, actorOf(request), { before: cursor, limit: limit + 1 }),
-        limit,
+      const rows = await tenants.within(actor, tx =>
+        listApiKeys(tx, actor, { before: cursor, limit: limit + 1 }),
       );
+      const page = toPage(rows, limit);
       return { ...page, items: page.items.map(showKey) };
     },
   );
@@ -88,7 +89,7 @@ export function keyRoutes(server: Server, deps: { db: Db; clock: Clock }): void 
       const expiresAt = days === null ? null : new Date(clock.now() + days * 86_400_000);
       const owner = { memberId: principal.member.id, scopes: principal.scopes };
       // Not through `write`: the answer holds a secret, which must not be stored for a replay.
-      return transact(db, tx =>
+      return tenants.within(principal.actor, tx =>
         createApiKey(tx, principal.actor, now(), owner, { name, scopes: wanted, expiresAt }),
       );
     },
@@ -106,7 +107,7 @@ export function keyRoutes(server: Server, deps: { db: Db; clock: Clock }): void 
       },
     },
     async request =>
-      write(db, actorOf(request), now(), request, async tx => {
+      write(tenants, actorOf(request), now(), request, async tx => {
         await revokeApiKey(tx, actorOf(request), now(), request.params.id);
         return { revoked: true as const };
       }),

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { idPattern } from '../../base/ids.ts';
 import { Problem } from '../../base/problem.ts';
 import type { Clock } from '../../base/time.ts';
-import type { Db } from '../../platform/db/db.ts';
+import type { Reader, Tenants } from '../../platform/db/db.ts';
 import type { Row } from '../../platform/db/schema.ts';
 import {
   cursorQuery,
@@ -42,9 +42,9 @@ const show = (row: Row<'dead_letters'>): z.output<typeof deadLetter> => ({
 
 const idParams = z.strictObject({ id: z.string().regex(idPattern('dl')) });
 
-export function runRoutes(server: Server, deps: { db: Db; clock: Clock }): void {
-  const { db, clock } = deps;
-  const find = async (organizationId: string, id: string) => {
+export function runRoutes(server: Server, deps: { tenants: Tenants; clock: Clock }): void {
+  const { tenants, clock } = deps;
+  const find = async (db: Reader, organizationId: string, id: string) => {
     const row = await db
       .selectFrom('dead_letters')
       .selectAll()
@@ -66,19 +66,17 @@ export function runRoutes(server: Server, deps: { db: Db; clock: Clock }): void 
       },
     },
     async request => {
+      const { organizationId } = actorOf(request);
       const { cursor, limit } = request.query;
-      let query = db
-        .selectFrom('dead_letters')
-        .selectAll()
-        .where('organization_id', '=', actorOf(request).organizationId);
-      if (cursor) query = query.where('id', '<', cursor);
-      const page = toPage(
-        await query
+      const rows = await tenants.within({ organizationId }, tx => {
+        let query = tx.selectFrom('dead_letters').selectAll().where('organization_id', '=', organizationId);
+        if (cursor) query = query.where('id', '<', cursor);
+        return query
           .orderBy('id', 'desc')
           .limit(limit + 1)
-          .execute(),
-        limit,
-      );
+          .execute();
+      });
+      const page = toPage(rows, limit);
       return { ...page, items: page.items.map(show) };
     },
   );
@@ -93,7 +91,12 @@ export function runRoutes(server: Server, deps: { db: Db; clock: Clock }): void 
         response: { 200: deadLetter, ...problemResponses },
       },
     },
-    async request => show(await find(actorOf(request).organizationId, request.params.id)),
+    async request => {
+      const { organizationId } = actorOf(request);
+      return tenants.within({ organizationId }, async tx =>
+        show(await find(tx, organizationId, request.params.id)),
+      );
+    },
   );
 
   server.post(
@@ -108,11 +111,11 @@ export function runRoutes(server: Server, deps: { db: Db; clock: Clock }): void 
     },
     async request => {
       const actor = actorOf(request);
-      const letter = await find(actor.organizationId, request.params.id);
-      if (letter.replayed_at)
-        throw new Problem('conflict', 'dead_letter_replayed', 'It was replayed already.');
       const now = new Date(clock.now());
-      return write(db, actor, now, request, async tx => {
+      return write(tenants, actor, now, request, async tx => {
+        const letter = await find(tx, actor.organizationId, request.params.id);
+        if (letter.replayed_at)
+          throw new Problem('conflict', 'dead_letter_replayed', 'It was replayed already.');
         const task = await getTask(tx, actor, letter.task_id);
         await retryTask(tx, actor, now, task.root_task_id);
         const row = await tx

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { idPattern } from '../../base/ids.ts';
 import { Problem } from '../../base/problem.ts';
 import type { Clock } from '../../base/time.ts';
-import type { Db, Tx } from '../../platform/db/db.ts';
+import type { Reader, Tenants, Tx } from '../../platform/db/db.ts';
 import type { TaskSource } from '../../platform/db/schema.ts';
 import { cursorQuery, pageOf, problemResponses, time, toPage } from '../../platform/http/schemas.ts';
 import type { Server } from '../../platform/http/server.ts';
@@ -77,14 +77,14 @@ export const taskInput = z.strictObject({
 export type TaskInput = z.output<typeof taskInput>;
 
 export interface TaskDeps {
-  db: Db;
+  tenants: Tenants;
   clock: Clock;
   /** Looks at a repository before anything is created. @throws Problem that says what is wrong with it. */
   inspectRepository(input: NonNullable<TaskInput['repository']>): Promise<TaskSource>;
   /** @throws Problem when tasks cannot run now: no sandbox, no key for the model. */
   requireReady(agentModels: string[], needsSandbox: boolean): Promise<void>;
   /** The unified diff that a task delivered, or null. */
-  readDiff(actor: Actor, task: Task): Promise<string | null>;
+  readDiff(db: Reader, actor: Actor, task: Task): Promise<string | null>;
 }
 
 const idParams = z.strictObject({ id: z.string().regex(idPattern('task')) });
@@ -93,7 +93,7 @@ const reasonBody = z
   .default({ reason: null });
 
 export function taskRoutes(server: Server, deps: TaskDeps): void {
-  const { db, clock } = deps;
+  const { tenants, clock } = deps;
   const now = () => new Date(clock.now());
 
   server.post(
@@ -109,12 +109,17 @@ export function taskRoutes(server: Server, deps: TaskDeps): void {
     async request => {
       const actor = actorOf(request);
       const input = request.body;
-      const stored = await findAnswer<z.output<typeof taskDetail>>(db, actor, request);
+      // The look at models, sandbox and repository takes its time: it is made between two transactions.
+      const { stored, lead } = await tenants.within(actor, async tx => {
+        const answer = await findAnswer<z.output<typeof taskDetail>>(tx, actor, request);
+        return answer
+          ? { stored: answer, lead: null }
+          : { stored: null, lead: await findLead(tx, actor, input.team) };
+      });
       if (stored) return stored;
-      const lead = await findLead(db, actor, input.team);
       await deps.requireReady(lead.models, true);
       const source = input.repository ? await deps.inspectRepository(input.repository) : null;
-      return write(db, actor, now(), request, async tx => {
+      return write(tenants, actor, now(), request, async tx => {
         const task = await createTask(
           tx,
           actor,
@@ -146,19 +151,21 @@ export function taskRoutes(server: Server, deps: TaskDeps): void {
     async request => {
       const actor = actorOf(request);
       const { cursor, limit, state, open, roots } = request.query;
-      let query = db.selectFrom('tasks').selectAll().where('organization_id', '=', actor.organizationId);
-      if (cursor) query = query.where('id', '<', cursor);
-      if (state) query = query.where('state', '=', state);
-      if (open === 'true') query = query.where('state', 'in', [...openStates]);
-      if (open === 'false') query = query.where('state', 'not in', [...openStates]);
-      if (roots === 'true') query = query.where('parent_task_id', 'is', null);
-      const rows = await query
-        .orderBy('id', 'desc')
-        .limit(limit + 1)
-        .execute();
-      const agents = await agentsById(db, actor);
-      const page = toPage(rows, limit);
-      return { ...page, items: page.items.map(row => showTask(row, agents)) };
+      return tenants.within(actor, async tx => {
+        let query = tx.selectFrom('tasks').selectAll().where('organization_id', '=', actor.organizationId);
+        if (cursor) query = query.where('id', '<', cursor);
+        if (state) query = query.where('state', '=', state);
+        if (open === 'true') query = query.where('state', 'in', [...openStates]);
+        if (open === 'false') query = query.where('state', 'not in', [...openStates]);
+        if (roots === 'true') query = query.where('parent_task_id', 'is', null);
+        const rows = await query
+          .orderBy('id', 'desc')
+          .limit(limit + 1)
+          .execute();
+        const agents = await agentsById(tx, actor);
+        const page = toPage(rows, limit);
+        return { ...page, items: page.items.map(row => showTask(row, agents)) };
+      });
     },
   );
 
@@ -172,8 +179,12 @@ export function taskRoutes(server: Server, deps: TaskDeps): void {
         response: { 200: taskDetail, ...problemResponses },
       },
     },
-    async request =>
-      showTaskDetail(db, actorOf(request), await getTask(db, actorOf(request), request.params.id)),
+    async request => {
+      const actor = actorOf(request);
+      return tenants.within(actor, async tx =>
+        showTaskDetail(tx, actor, await getTask(tx, actor, request.params.id)),
+      );
+    },
   );
 
   server.get(
@@ -188,18 +199,20 @@ export function taskRoutes(server: Server, deps: TaskDeps): void {
     },
     async request => {
       const actor = actorOf(request);
-      const task = await getTask(db, actor, request.params.id);
-      const rows = await db
-        .selectFrom('tasks')
-        .selectAll()
-        .where('root_task_id', '=', task.root_task_id)
-        .where('organization_id', '=', actor.organizationId)
-        .orderBy('depth')
-        .orderBy('id')
-        .limit(1_000)
-        .execute();
-      const agents = await agentsById(db, actor);
-      return { items: rows.map(row => showTask(row, agents)) };
+      return tenants.within(actor, async tx => {
+        const task = await getTask(tx, actor, request.params.id);
+        const rows = await tx
+          .selectFrom('tasks')
+          .selectAll()
+          .where('root_task_id', '=', task.root_task_id)
+          .where('organization_id', '=', actor.organizationId)
+          .orderBy('depth')
+          .orderBy('id')
+          .limit(1_000)
+          .execute();
+        const agents = await agentsById(tx, actor);
+        return { items: rows.map(row => showTask(row, agents)) };
+      });
     },
   );
 
@@ -220,22 +233,25 @@ export function taskRoutes(server: Server, deps: TaskDeps): void {
     },
     async request => {
       const actor = actorOf(request);
-      const task = await getTask(db, actor, request.params.id);
-      const tree = request.query.tree === 'true';
-      let query = db
-        .selectFrom('steps')
-        .innerJoin('runs as r', 'r.id', 'steps.run_id')
-        .innerJoin('tasks as t', 't.id', 'r.task_id')
-        .selectAll('steps')
-        .where('steps.organization_id', '=', actor.organizationId)
-        .where(tree ? 't.root_task_id' : 't.id', '=', tree ? task.root_task_id : task.id);
-      if (request.query.after) query = query.where('steps.started_at', '>', new Date(request.query.after));
-      const rows = await query
-        .orderBy('steps.started_at')
-        .orderBy('steps.run_id')
-        .orderBy('steps.seq')
-        .limit(request.query.limit)
-        .execute();
+      const { tree: whole, after, limit } = request.query;
+      const rows = await tenants.within(actor, async tx => {
+        const task = await getTask(tx, actor, request.params.id);
+        const tree = whole === 'true';
+        let query = tx
+          .selectFrom('steps')
+          .innerJoin('runs as r', 'r.id', 'steps.run_id')
+          .innerJoin('tasks as t', 't.id', 'r.task_id')
+          .selectAll('steps')
+          .where('steps.organization_id', '=', actor.organizationId)
+          .where(tree ? 't.root_task_id' : 't.id', '=', tree ? task.root_task_id : task.id);
+        if (after) query = query.where('steps.started_at', '>', new Date(after));
+        return query
+          .orderBy('steps.started_at')
+          .orderBy('steps.run_id')
+          .orderBy('steps.seq')
+          .limit(limit)
+          .execute();
+      });
       return { items: rows.map(showStep) };
     },
   );
@@ -252,16 +268,19 @@ export function taskRoutes(server: Server, deps: TaskDeps): void {
     },
     async request => {
       const actor = actorOf(request);
-      const task = await getTask(db, actor, request.params.id);
-      const rows = await db
-        .selectFrom('checks as c')
-        .innerJoin('tasks as t', 't.id', 'c.task_id')
-        .selectAll('c')
-        .where('t.root_task_id', '=', task.root_task_id)
-        .where(eb => (task.parent_task_id ? eb('t.id', '=', task.id) : eb.val(true)))
-        .orderBy('c.id')
-        .limit(1_000)
-        .execute();
+      const rows = await tenants.within(actor, async tx => {
+        const task = await getTask(tx, actor, request.params.id);
+        return tx
+          .selectFrom('checks as c')
+          .innerJoin('tasks as t', 't.id', 'c.task_id')
+          .selectAll('c')
+          .where('c.organization_id', '=', actor.organizationId)
+          .where('t.root_task_id', '=', task.root_task_id)
+          .where(eb => (task.parent_task_id ? eb('t.id', '=', task.id) : eb.val(true)))
+          .orderBy('c.id')
+          .limit(1_000)
+          .execute();
+      });
       return { items: rows.map(showCheck) };
     },
   );
@@ -276,9 +295,12 @@ export function taskRoutes(server: Server, deps: TaskDeps): void {
         response: { 200: z.object({ diff: z.string().nullable() }), ...problemResponses },
       },
     },
-    async request => ({
-      diff: await deps.readDiff(actorOf(request), await getTask(db, actorOf(request), request.params.id)),
-    }),
+    async request => {
+      const actor = actorOf(request);
+      return tenants.within(actor, async tx => ({
+        diff: await deps.readDiff(tx, actor, await getTask(tx, actor, request.params.id)),
+      }));
+    },
   );
 
   server.get(
@@ -293,15 +315,18 @@ export function taskRoutes(server: Server, deps: TaskDeps): void {
     },
     async request => {
       const actor = actorOf(request);
-      const task = await getTask(db, actor, request.params.id);
-      const rows = await db
-        .selectFrom('messages as m')
-        .innerJoin('tasks as t', 't.id', 'm.task_id')
-        .selectAll('m')
-        .where('t.root_task_id', '=', task.root_task_id)
-        .orderBy('m.id')
-        .limit(1_000)
-        .execute();
+      const rows = await tenants.within(actor, async tx => {
+        const task = await getTask(tx, actor, request.params.id);
+        return tx
+          .selectFrom('messages as m')
+          .innerJoin('tasks as t', 't.id', 'm.task_id')
+          .selectAll('m')
+          .where('m.organization_id', '=', actor.organizationId)
+          .where('t.root_task_id', '=', task.root_task_id)
+          .orderBy('m.id')
+          .limit(1_000)
+          .execute();
+      });
       return {
         items: rows.map(m => ({
           id: m.id,
@@ -338,7 +363,7 @@ export function taskRoutes(server: Server, deps: TaskDeps): void {
         const actor = actorOf(request);
         const { id } = request.params as { id: string };
         const { reason } = request.body as { reason: string | null };
-        return write(db, actor, now(), request, async tx =>
+        return write(tenants, actor, now(), request, async tx =>
           showTaskDetail(tx, actor, await action.run(tx, actor, now(), id, reason)),
         );
       },
@@ -346,7 +371,11 @@ export function taskRoutes(server: Server, deps: TaskDeps): void {
   }
 }
 
-async function findLead(db: Db, actor: Actor, teamName: string): Promise<{ id: string; models: string[] }> {
+async function findLead(
+  db: Reader,
+  actor: Actor,
+  teamName: string,
+): Promise<{ id: string; models: string[] }> {
   const team = await findTeam(db, actor, teamName);
   if (!team)
     throw new Problem(

@@ -7,7 +7,7 @@ import { createHash } from 'node:crypto';
 import type { FastifyRequest } from 'fastify';
 import { canonicalJson, type JsonObject } from '../../base/json.ts';
 import { Problem } from '../../base/problem.ts';
-import { type Db, type Reader, type Tx, transact } from '../db/db.ts';
+import type { Reader, Tenants, Tx } from '../db/db.ts';
 import type { Actor } from '../journal/facts.ts';
 
 const keyForm = /^[\x21-\x7e]{1,200}$/;
@@ -58,15 +58,15 @@ export async function findAnswer<T extends object>(
 }
 
 export async function write<T extends object>(
-  db: Db,
+  tenants: Tenants,
   actor: Actor,
   now: Date,
   request: FastifyRequest,
   work: (tx: Tx) => Promise<T>,
 ): Promise<T> {
   const key = keyOf(request);
-  if (key === null) return transact(db, work);
-  return transact(db, async tx => {
+  if (key === null) return tenants.within(actor, work);
+  return tenants.within(actor, async tx => {
     // Waits for whoever writes under the same key just now; their answer is there when they have committed.
     const fresh = await tx
       .insertInto('idempotency_keys')

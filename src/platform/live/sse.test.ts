@@ -4,7 +4,7 @@ import { after, test } from 'node:test';
 import pino from 'pino';
 import { openTestDatabase } from '../../../test/harness/database.ts';
 import { type EventClient, openEvents } from '../../../test/harness/events.ts';
-import { transact } from '../db/db.ts';
+import { openTenants, transact } from '../db/db.ts';
 import { createServer } from '../http/server.ts';
 import { appendEvent, type Subject } from '../journal/facts.ts';
 import { streamEvents } from './sse.ts';
@@ -17,7 +17,7 @@ const server = await createServer({ log: pino({ level: 'silent' }), version: '0.
 let allowed = true;
 server.get('/events', async (request, reply) => {
   const { after: lastEventId, root } = request.query as { after?: string; root?: string };
-  await streamEvents(db, tail, request, reply, {
+  await streamEvents(openTenants(db), tail, request, reply, {
     organizationId: 'org_a',
     rootTaskId: root ?? null,
     lastEventId: (request.headers['last-event-id'] as string | undefined) ?? lastEventId ?? null,

@@ -8,7 +8,7 @@ import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { messageOf, Problem } from '../../base/problem.ts';
-import type { Db } from '../db/db.ts';
+import type { Tenants } from '../db/db.ts';
 import {
   type EventTail,
   isAfter,
@@ -40,7 +40,7 @@ export interface SseOptions {
 }
 
 export async function streamEvents(
-  db: Db,
+  tenants: Tenants,
   tail: EventTail,
   request: FastifyRequest,
   reply: FastifyReply,
@@ -56,12 +56,12 @@ export async function streamEvents(
     );
   }
   const out = reply.raw;
-  const client = new Client(db, out, options, why => {
+  const client = new Client(tenants, out, options, why => {
     if (!out.destroyed) request.log.info(`a live client is cut off: ${why}`);
     out.destroy();
   });
   const subscription = await tail.subscribe(events => client.take(events));
-  const from = start && (await isPast(db, start)) ? start : subscription.from;
+  const from = start && (await isPast(tenants, options, start)) ? start : subscription.from;
   if (out.destroyed) return subscription.stop();
   reply.hijack();
   out.writeHead(200, {
@@ -86,10 +86,11 @@ export async function streamEvents(
 }
 
 /** A position that this database has not come to yet is of another one: before a restore, or before it was made anew. */
-const isPast = async (db: Db, position: Position): Promise<boolean> => isAfter(await readEnd(db), position);
+const isPast = async (tenants: Tenants, of: SseOptions, position: Position): Promise<boolean> =>
+  isAfter(await tenants.within(of, readEnd), position);
 
 class Client {
-  readonly #db: Db;
+  readonly #tenants: Tenants;
   readonly #out: ServerResponse;
   readonly #options: SseOptions;
   readonly cutOff: (why: string) => void;
@@ -101,8 +102,8 @@ class Client {
   /** Whether the tail may still bring what was sent while catching up. */
   #overlap = false;
 
-  constructor(db: Db, out: ServerResponse, options: SseOptions, cutOff: (why: string) => void) {
-    this.#db = db;
+  constructor(tenants: Tenants, out: ServerResponse, options: SseOptions, cutOff: (why: string) => void) {
+    this.#tenants = tenants;
     this.#out = out;
     this.#options = options;
     this.cutOff = cutOff;
@@ -140,7 +141,10 @@ class Client {
       if (out.writableLength > bufferLimitBytes) await this.#drained();
       while (!out.destroyed) {
         const known = this.#newest;
-        const events = await readEvents(this.#db, this.#at, pageSize, this.#options.organizationId);
+        const { organizationId } = this.#options;
+        const events = await this.#tenants.within({ organizationId }, tx =>
+          readEvents(tx, this.#at, pageSize, organizationId),
+        );
         for (const event of events) {
           this.#send(event);
           if (out.writableLength > bufferLimitBytes) await this.#drained();

@@ -5,7 +5,7 @@
  */
 import { sql } from 'kysely';
 import type { JsonObject } from '../../base/json.ts';
-import type { Db } from '../db/db.ts';
+import type { Db, Reader } from '../db/db.ts';
 
 export interface LiveEvent {
   /** `<xid>-<seq>`: what `Last-Event-ID` carries. */
@@ -58,7 +58,7 @@ interface EventRow {
 
 /** Up to `limit` events after a position, in order. */
 export async function readEvents(
-  db: Db,
+  db: Reader,
   after: Position,
   limit: number,
   organizationId?: string,
@@ -77,7 +77,7 @@ export async function readEvents(
 }
 
 /** Where the table ends now: a new subscriber starts here. */
-export async function readEnd(db: Db): Promise<Position> {
+export async function readEnd(db: Reader): Promise<Position> {
   const { rows } =
     await sql<Position>`select pg_snapshot_xmin(pg_current_snapshot())::text as xid, '0' as seq`.execute(db);
   return rows[0] as Position;
