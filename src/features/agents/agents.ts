@@ -74,14 +74,18 @@ export async function createTeam(
 ): Promise<Row<'teams'>> {
   const taken = await findTeam(tx, actor, name);
   if (taken) throw new Problem('conflict', 'team_exists', `There is a team named ${name} already.`);
-  const team = {
-    id: newId('team'),
-    organization_id: actor.organizationId,
-    name,
-    template: template.name,
-    created_at: now,
-  };
-  await tx.insertInto('teams').values(team).execute();
+  const team = await tx
+    .insertInto('teams')
+    .values({
+      id: newId('team'),
+      organization_id: actor.organizationId,
+      name,
+      template: template.name,
+      parent_team_id: null,
+      created_at: now,
+    })
+    .returningAll()
+    .executeTakeFirstOrThrow();
   for (const agent of inOrderOfCommand(template.agents)) await createAgent(tx, actor, now, team.id, agent);
   await appendAudit(tx, actor, now, 'team.create', team.id, 'ok', { name, template: template.name });
   await appendEvent(tx, actor, now, 'team.created', {}, { id: team.id, name });

@@ -12,10 +12,17 @@ export interface OrganizationsTable {
   created_at: Time;
 }
 
+export type RoleName = 'owner' | 'admin' | 'manager' | 'developer' | 'viewer' | 'auditor' | 'none';
+export type ClassificationName = 'public' | 'internal' | 'confidential' | 'restricted';
+
 export interface ProjectsTable {
   id: string;
   organization_id: string;
   name: string;
+  description: Generated<string>;
+  team_id: string | null;
+  classification: Generated<ClassificationName>;
+  archived_at: TimeOrNull;
   created_at: Time;
 }
 
@@ -23,8 +30,56 @@ export interface MembersTable {
   id: string;
   organization_id: string;
   name: string;
-  role: 'owner' | 'admin' | 'manager' | 'developer' | 'viewer' | 'auditor' | 'none';
+  role: RoleName;
+  clearance: ClassificationName | null;
+  deactivated_at: TimeOrNull;
   created_at: Time;
+}
+
+export interface TeamMembersTable {
+  team_id: string;
+  member_id: string;
+  organization_id: string;
+  created_at: Time;
+}
+
+export interface ServiceAccountsTable {
+  id: string;
+  organization_id: string;
+  name: string;
+  role: RoleName;
+  clearance: ClassificationName | null;
+  created_by: string;
+  created_at: Time;
+  disabled_at: TimeOrNull;
+}
+
+export interface RoleBindingsTable {
+  organization_id: string;
+  /** `member:mem_…` or `service:svc_…`. */
+  subject: string;
+  role: Exclude<RoleName, 'none'>;
+  scope: 'team' | 'project';
+  scope_id: string;
+  granted_by: string;
+  created_at: Time;
+}
+
+export interface SigningKeysTable {
+  id: string;
+  algorithm: 'EdDSA';
+  public_jwk: Json;
+  private_key_sealed: string;
+  created_at: Time;
+  retires_at: TimeOrNull;
+}
+
+export interface RunTokensTable {
+  token_hash: string;
+  organization_id: string;
+  run_id: string;
+  created_at: Time;
+  expires_at: Time;
 }
 
 export interface SignInLinksTable {
@@ -49,11 +104,19 @@ export interface SessionsTable {
 export interface ApiKeysTable {
   id: string;
   organization_id: string;
-  member_id: string;
+  /** Of a member or of a service account. */
+  member_id: string | null;
+  service_account_id: string | null;
+  created_by: string | null;
   name: string;
   prefix: string;
   key_hash: string;
+  /** Bundles and single permissions. */
   scopes: string[];
+  /** Null: every project that its owner may see. */
+  project_ids: string[] | null;
+  /** The key that took its place. */
+  replaced_by: string | null;
   created_at: Time;
   expires_at: TimeOrNull;
   revoked_at: TimeOrNull;
@@ -65,6 +128,8 @@ export interface TeamsTable {
   organization_id: string;
   name: string;
   template: string;
+  parent_team_id: string | null;
+  clearance: Generated<ClassificationName>;
   created_at: Time;
 }
 
@@ -463,6 +528,11 @@ export interface Tables {
   organizations: OrganizationsTable;
   projects: ProjectsTable;
   members: MembersTable;
+  team_members: TeamMembersTable;
+  service_accounts: ServiceAccountsTable;
+  role_bindings: RoleBindingsTable;
+  signing_keys: SigningKeysTable;
+  run_tokens: RunTokensTable;
   sign_in_links: SignInLinksTable;
   sessions: SessionsTable;
   api_keys: ApiKeysTable;
