@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { createServer } from '../http/server.ts';
+import { redactor } from '../secrets/redactor.ts';
 import { createLog } from './log.ts';
 
 const directory = await mkdtemp(join(tmpdir(), 'guildhall-log-'));
@@ -102,4 +104,22 @@ test('the log file is for its owner only', async () => {
   const { log, folder } = newLog('mode');
   log.info('x');
   assert.equal((await stat(folder)).mode & 0o077, 0);
+});
+
+test('SEC-07 a known secret goes out in no form, whatever field, error or message it is in', async () => {
+  const { log, text, lines } = newLog('values');
+  const secret = `canary-${randomBytes(18).toString('base64url')}`;
+  redactor.learn(secret);
+  log.info({ deep: { list: [{ any: `x${secret}y` }] } }, `in the message: ${secret}`);
+  log.error({ err: new Error(`no way in with ${secret}`, { cause: new Error(secret) }) }, 'failed');
+  log.debug({ encoded: Buffer.from(`user:${secret}`).toString('base64'), url: encodeURIComponent(secret) });
+  log.child({ [secret]: secret }).warn({ hex: Buffer.from(secret).toString('hex') }, 'child');
+  assert.equal((await lines()).length, 4);
+  const shown = await text();
+  for (const form of [
+    secret,
+    Buffer.from(secret).toString('hex'),
+    Buffer.from(secret).toString('base64').slice(4, 24),
+  ])
+    assert.ok(!shown.includes(form), shown);
 });

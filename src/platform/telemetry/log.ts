@@ -1,7 +1,11 @@
-/** Logs: one JSON object a line with ts, level, service and, where there is one, request_id. Secrets are cut by name. */
+/**
+ * Logs: one JSON object a line with ts, level, service and, where there is one, request_id. Secrets are cut out by
+ * the name of their field and, in the finished line, by their value.
+ */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import pino, { type Logger } from 'pino';
+import pino, { type DestinationStream, type Logger } from 'pino';
+import { redactor } from '../secrets/redactor.ts';
 
 export interface LogOptions {
   level: string;
@@ -38,12 +42,19 @@ export function createLog(options: LogOptions): Logger {
       err: pino.stdSerializers.err,
     },
   };
-  if (options.directory === null) return pino(settings, pino.destination({ dest: 2, sync: true }));
+  if (options.directory === null) return pino(settings, redacting(pino.destination({ dest: 2, sync: true })));
   mkdirSync(options.directory, { recursive: true, mode: 0o700 });
-  return pino(
-    settings,
-    pino.destination({ dest: join(options.directory, 'guildhall.log'), sync: true, mkdir: false }),
-  );
+  const file = pino.destination({
+    dest: join(options.directory, 'guildhall.log'),
+    sync: true,
+    mkdir: false,
+  });
+  return pino(settings, redacting(file));
+}
+
+/** The last door: whatever a line was made of, no secret that the process knows goes out with it. */
+function redacting(destination: DestinationStream): DestinationStream {
+  return { write: line => destination.write(`${redactor.redactJson(line.trimEnd())}\n`) };
 }
 
 /** The path without its query: a query may hold what a log must not. */
