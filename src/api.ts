@@ -32,6 +32,7 @@ export async function createApi(app: App, clock: Clock, version: string): Promis
   const { db, config, log, models, workshop } = app;
   const https = config.publicUrl?.startsWith('https://') ?? false;
   const server = await createServer({ log, version, https });
+  server.decorate('behindHttps', https);
   const tail = new EventTail(db, error => log.warn({ reason: messageOf(error) }, 'events could not be read'));
   guard(server, db, clock);
   const templates = await readTeamTemplates();
@@ -42,7 +43,6 @@ export async function createApi(app: App, clock: Clock, version: string): Promis
       db,
       tenants: app.tenants,
       clock,
-      https,
       tail,
       version,
       gitSha: null,

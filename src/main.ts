@@ -14,7 +14,7 @@ import { type Config, readConfig } from './config.ts';
 import type { Component } from './features/health/routes.ts';
 import { authenticateKey, createApiKey } from './features/identity/api-keys.ts';
 import { scopes } from './features/identity/principal.ts';
-import { createSignInLink } from './features/identity/sessions.ts';
+import { createSignInLink } from './features/identity/sign-in-links.ts';
 import { buildPage } from './page.ts';
 import { transact } from './platform/db/db.ts';
 import { startEmbeddedPostgres } from './platform/embedded/postgres.ts';

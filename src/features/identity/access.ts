@@ -10,10 +10,8 @@ import type { Server } from '../../platform/http/server.ts';
 import type { Actor } from '../../platform/journal/facts.ts';
 import { authenticateKey } from './api-keys.ts';
 import { sameToken } from './credentials.ts';
-import type { Principal } from './principal.ts';
-import { authenticateSession } from './sessions.ts';
-
-export const sessionCookie = 'guildhall_session';
+import { type Principal, roleScopes } from './principal.ts';
+import { findSession } from './sessions.ts';
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -55,8 +53,22 @@ async function findPrincipal(request: FastifyRequest, db: Db, now: Date): Promis
     const key = /^Bearer (ghk_[A-Za-z0-9_-]{20,100})$/.exec(header)?.[1];
     return key ? authenticateKey(db, now, key, request.id) : null;
   }
-  const token = request.cookies[sessionCookie];
-  return token ? authenticateSession(db, now, token, request.id) : null;
+  const session = await findSession(db, now, request);
+  if (!session?.memberId) return null;
+  const member = await db
+    .selectFrom('members')
+    .select(['id', 'name', 'role', 'organization_id'])
+    .where('id', '=', session.memberId)
+    .executeTakeFirst();
+  if (!member) return null;
+  const { organization_id: organizationId, ...who } = member;
+  return {
+    actor: { id: `member:${who.id}`, organizationId, requestId: request.id },
+    member: who,
+    scopes: roleScopes[who.role],
+    csrfToken: session.csrfToken,
+    apiKeyId: null,
+  };
 }
 
 /** Whether the credential of a request that is still being answered may go on reading. */

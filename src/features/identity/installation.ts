@@ -3,6 +3,7 @@ import { sql } from 'kysely';
 import { newId } from '../../base/ids.ts';
 import type { Reader, Tx } from '../../platform/db/db.ts';
 import { appendAudit } from '../../platform/journal/facts.ts';
+import { createUser } from './users.ts';
 
 export interface Installation {
   organizationId: string;
@@ -27,11 +28,13 @@ export async function ensureInstallation(tx: Tx, now: Date): Promise<Installatio
     .insertInto('projects')
     .values({ id: made.projectId, organization_id: made.organizationId, name: 'default', created_at: now })
     .execute();
+  const userId = await createUser(tx, now, { name: 'Owner', email: null, emailVerified: false });
   await tx
     .insertInto('members')
     .values({
       id: made.ownerId,
       organization_id: made.organizationId,
+      user_id: userId,
       name: 'Owner',
       role: 'owner',
       created_at: now,

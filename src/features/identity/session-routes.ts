@@ -4,9 +4,10 @@ import type { Clock } from '../../base/time.ts';
 import { type Db, transact } from '../../platform/db/db.ts';
 import { problemResponses } from '../../platform/http/schemas.ts';
 import type { Server } from '../../platform/http/server.ts';
-import { actorOf, principalOf, sessionCookie } from './access.ts';
+import { actorOf, principalOf } from './access.ts';
 import { scopes } from './principal.ts';
-import { createSignInLink, signIn, signOut } from './sessions.ts';
+import { clearSessionCookie, endSession, findSession, originOf, setSessionCookie } from './sessions.ts';
+import { createSignInLink, signInByLink } from './sign-in-links.ts';
 
 const me = z
   .object({
@@ -17,7 +18,7 @@ const me = z
   })
   .meta({ id: 'Me' });
 
-export function sessionRoutes(server: Server, deps: { db: Db; clock: Clock; https: boolean }): void {
+export function sessionRoutes(server: Server, deps: { db: Db; clock: Clock }): void {
   const { db, clock } = deps;
   const now = () => new Date(clock.now());
 
@@ -33,14 +34,11 @@ export function sessionRoutes(server: Server, deps: { db: Db; clock: Clock; http
       },
     },
     async (request, reply) => {
-      const session = await transact(db, tx => signIn(tx, now(), request.body.token, request.id));
-      reply.setCookie(sessionCookie, session.sessionToken, {
-        path: '/',
-        httpOnly: true,
-        sameSite: 'strict',
-        secure: deps.https,
-        expires: session.expiresAt,
-      });
+      const origin = originOf(request, 'link');
+      const session = await transact(db, tx =>
+        signInByLink(tx, now(), request.body.token, request.id, origin),
+      );
+      setSessionCookie(request, reply, session);
       return { signed_in: true as const };
     },
   );
@@ -56,9 +54,12 @@ export function sessionRoutes(server: Server, deps: { db: Db; clock: Clock; http
       config: { scope: 'read' },
     },
     async (request, reply) => {
-      const token = request.cookies[sessionCookie];
-      if (token) await transact(db, tx => signOut(tx, actorOf(request), now(), token));
-      reply.clearCookie(sessionCookie, { path: '/' });
+      const session = await findSession(db, now(), request);
+      if (session) {
+        const of = { userId: session.userId, sessionId: session.id };
+        await transact(db, tx => endSession(tx, actorOf(request), now(), of));
+      }
+      clearSessionCookie(request, reply);
       return { signed_out: true as const };
     },
   );

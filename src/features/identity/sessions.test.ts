@@ -3,7 +3,8 @@ import { createHash } from 'node:crypto';
 import { after, test } from 'node:test';
 import { startTestApp } from '../../../test/harness/app.ts';
 import { ManualClock } from '../../base/time.ts';
-import { sessionLifeMs, signInLinkLifeMs } from './sessions.ts';
+import { sessionLifeMs } from './sessions.ts';
+import { signInLinkLifeMs } from './sign-in-links.ts';
 
 const clock = new ManualClock();
 const guildhall = await startTestApp({ roles: ['api'], clock });
@@ -100,7 +101,15 @@ test('IAM-05 behind https the cookie is Secure and the browser told to stay with
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify({ token: link.body.path.split('#')[1] }),
   });
-  assert.match(response.headers.getSetCookie()[0] ?? '', /; Secure(;|$)/);
+  const [cookie = ''] = response.headers.getSetCookie();
+  assert.match(cookie, /^__Host-guildhall_session=ghs_/, 'for this host alone, only by https');
+  assert.match(cookie, /; Secure(;|$)/);
+  const me = (name: string) =>
+    fetch(`${secure.app.url}/api/v1/me`, {
+      headers: { cookie: `${name}=${/=([^;]+)/.exec(cookie)?.[1]}` },
+    });
+  assert.equal((await me('__Host-guildhall_session')).status, 200);
+  assert.equal((await me('guildhall_session')).status, 401, 'a cookie that another host may have set');
   assert.match(response.headers.get('strict-transport-security') ?? '', /max-age=31536000/);
 });
 
@@ -141,10 +150,23 @@ test('IAM-05 signing out ends the session on the server, not only in the browser
   assert.equal((await send('GET', '/api/v1/me', { cookie: kept.cookie })).status, 200);
   const records = await db
     .selectFrom('audit_records')
-    .select('id')
+    .select('target')
     .where('action', '=', 'session.revoke')
     .execute();
   assert.equal(records.length, 1);
+  assert.match(records[0]?.target ?? '', /^ses_/);
+});
+
+test('IAM-05 a session that is ended on one server is ended on the others', async () => {
+  await using other = await startTestApp({ roles: ['api'], clock, database: guildhall.database });
+  const { cookie, csrf } = await newSession();
+  const there = (method: string, path: string, headers: Record<string, string> = {}) =>
+    fetch(`${other.app.url}${path}`, { method, headers: { cookie, ...headers } });
+  assert.equal((await there('GET', '/api/v1/me')).status, 200, 'both know it');
+  const signedOut = await send('POST', '/api/v1/sign-out', { cookie, 'x-csrf-token': csrf });
+  assert.equal(signedOut.status, 200);
+  assert.equal((await there('GET', '/api/v1/me')).status, 401);
+  assert.equal((await there('POST', '/api/v1/sign-in-links', { 'x-csrf-token': csrf })).status, 401);
 });
 
 test('IAM-05 a session ends after two weeks', async () => {

@@ -29,6 +29,7 @@ export interface ProjectsTable {
 export interface MembersTable {
   id: string;
   organization_id: string;
+  user_id: Generated<string | null>;
   name: string;
   role: RoleName;
   clearance: ClassificationName | null;
@@ -86,18 +87,97 @@ export interface SignInLinksTable {
   token_hash: string;
   organization_id: string;
   member_id: string;
+  purpose: Generated<'sign_in' | 'set_password'>;
   created_at: Time;
   expires_at: Time;
   used_at: TimeOrNull;
 }
 
+/** A person, in this deployment; of which organizations they are members is told by `members.user_id`. */
+export interface UsersTable {
+  id: string;
+  name: string;
+  email: string | null;
+  email_verified: Generated<boolean>;
+  image: Generated<string | null>;
+  second_factor: Generated<boolean | null>;
+  created_at: Time;
+  updated_at: Time;
+}
+
 export interface SessionsTable {
+  id: string;
+  user_id: string;
   token_hash: string;
+  member_id: string | null;
+  method: Generated<string>;
+  ip_address: string | null;
+  user_agent: string | null;
+  created_at: Time;
+  updated_at: Time;
+  expires_at: Time;
+}
+
+export interface AccountsTable {
+  id: string;
+  user_id: string;
+  provider_id: string;
+  account_id: string;
+  password_hash: string | null;
+  access_token: Generated<null>;
+  refresh_token: Generated<null>;
+  id_token: Generated<null>;
+  access_token_expires_at: TimeOrNull;
+  refresh_token_expires_at: TimeOrNull;
+  scope: Generated<string | null>;
+  created_at: Time;
+  updated_at: Time;
+}
+
+export interface VerificationsTable {
+  id: string;
+  identifier: string;
+  value: string;
+  created_at: Time;
+  updated_at: Time;
+  expires_at: Time;
+}
+
+export interface SecondFactorsTable {
+  id: string;
+  user_id: string;
+  secret: string;
+  backup_codes: string;
+  verified: Generated<boolean | null>;
+  failures: Generated<number | null>;
+  locked_until: TimeOrNull;
+}
+
+export interface PasskeysTable {
+  id: string;
+  user_id: string;
+  name: string | null;
+  credential_id: string;
+  public_key: string;
+  counter: number;
+  device_type: string;
+  backed_up: boolean;
+  transports: string | null;
+  aaguid: string | null;
+  created_at: TimeOrNull;
+}
+
+export interface InvitationsTable {
+  id: string;
   organization_id: string;
-  member_id: string;
-  csrf_token: string;
+  token_hash: string;
+  email: string;
+  role: MembersTable['role'];
+  invited_by: string;
   created_at: Time;
   expires_at: Time;
+  accepted_at: TimeOrNull;
+  member_id: Generated<string | null>;
   revoked_at: TimeOrNull;
 }
 
@@ -466,6 +546,35 @@ export interface AuditRecordsTable {
   data: Json;
   request_id: string | null;
   created_at: Time;
+  xid: Generated<string>;
+  fact_seq: Generated<number>;
+}
+
+export interface AuditKeysTable {
+  number: Generated<number>;
+  id: string;
+  public_key: Buffer;
+  sealed_private_key: string;
+  created_at: Time;
+}
+
+export interface AuditSealsTable {
+  organization_id: string;
+  number: number;
+  class: 'administrative' | 'access' | 'call';
+  from_xid: string;
+  from_seq: number;
+  to_xid: string;
+  to_seq: number;
+  record_count: number;
+  entries: Buffer;
+  previous_hash: Buffer;
+  hash: Buffer;
+  introduces_key: string | null;
+  key_id: string;
+  signature: Buffer;
+  sealed_at: Time;
+  pruned_at: TimeOrNull;
 }
 
 export interface IdempotencyKeysTable {
@@ -534,7 +643,13 @@ export interface Tables {
   signing_keys: SigningKeysTable;
   run_tokens: RunTokensTable;
   sign_in_links: SignInLinksTable;
+  users: UsersTable;
   sessions: SessionsTable;
+  accounts: AccountsTable;
+  verifications: VerificationsTable;
+  second_factors: SecondFactorsTable;
+  passkeys: PasskeysTable;
+  invitations: InvitationsTable;
   api_keys: ApiKeysTable;
   teams: TeamsTable;
   agents: AgentsTable;
@@ -555,6 +670,8 @@ export interface Tables {
   usage_records: UsageRecordsTable;
   events: EventsTable;
   audit_records: AuditRecordsTable;
+  audit_keys: AuditKeysTable;
+  audit_seals: AuditSealsTable;
   idempotency_keys: IdempotencyKeysTable;
   workers: WorkersTable;
   dead_letters: DeadLettersTable;
