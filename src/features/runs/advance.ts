@@ -7,6 +7,7 @@ import { backoffMs } from '../../base/backoff.ts';
 import { messageOf, Problem, toProblem } from '../../base/problem.ts';
 import { type Db, type Tx, transact } from '../../platform/db/db.ts';
 import { enqueue } from '../../platform/queue/queue.ts';
+import { redactor } from '../../platform/secrets/redactor.ts';
 import { getAgentVersion, type Roster, readRoster } from '../agents/agents.ts';
 import { closeReservations } from '../budgets/budgets.ts';
 import { findPrice } from '../budgets/prices.ts';
@@ -253,7 +254,7 @@ async function notice(activity: Activity, text: string, more: { system?: string 
     name: 'notice',
     call_id: null,
     outcome: 'ok',
-    data: { text, ...more },
+    data: redactor.redactDeep({ text, ...more }),
   };
   await commitStep(deps.db, lease, nowOf(deps), {
     ...step,
@@ -289,7 +290,7 @@ async function deliverMessages(activity: Activity): Promise<boolean> {
     name: 'message',
     call_id: null,
     outcome: 'ok',
-    data: { text },
+    data: redactor.redactDeep({ text }),
   };
   await transact(deps.db, async tx => {
     await commitStep(tx, lease, now, {

@@ -9,6 +9,7 @@ import { Problem } from '../../base/problem.ts';
 import { transact } from '../../platform/db/db.ts';
 import { appendEvent } from '../../platform/journal/facts.ts';
 import { enqueue } from '../../platform/queue/queue.ts';
+import { redactor } from '../../platform/secrets/redactor.ts';
 import { charge, closeReservations, type Hold, reserve } from '../budgets/budgets.ts';
 import { costOf, dearestInputCost, findPrice, lockPrices, type Price } from '../budgets/prices.ts';
 import { bookUsage } from '../budgets/usage.ts';
@@ -178,7 +179,7 @@ async function settleCall(
 ): Promise<void> {
   const { deps, lease, model, agent, task } = activity;
   const cost = e.price ? costOf(e.price, outcome.usage) : null;
-  const data: JsonObject = {
+  const data: JsonObject = redactor.redactDeep({
     content: withOwnIds(withoutNul(outcome.content), activity.steps, seq) as unknown as Json,
     stop: outcome.stop,
     usage: { ...outcome.usage },
@@ -187,7 +188,7 @@ async function settleCall(
     provider_request_id: outcome.provider_request_id,
     first_token_ms: Math.round(outcome.first_token_ms),
     total_ms: Math.round(outcome.total_ms),
-  };
+  });
   const step = {
     seq,
     kind: 'model' as const,
@@ -261,7 +262,7 @@ async function waitForBudget(activity: Activity, hold: Hold, reason: string): Pr
 async function handleFailure(activity: Activity, outcome: ModelFailed): Promise<'stopped'> {
   const { deps, lease } = activity;
   const now = nowOf(deps);
-  const { failure } = outcome;
+  const failure = redactor.redactDeep(outcome.failure);
   if (failure.kind === 'aborted') {
     activity.signal.throwIfAborted();
     throw new Problem('unavailable', 'model_aborted', failure.message);

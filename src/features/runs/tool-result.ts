@@ -1,5 +1,6 @@
 /** What a finished tool call leaves in the journal. */
 import type { Json } from '../../base/json.ts';
+import { redactor } from '../../platform/secrets/redactor.ts';
 import type { ToolOutput } from '../tools/sandbox-tools.ts';
 import { type Activity, nextSeq, nowOf, record } from './context.ts';
 import { commitStep, type NewStep, stepKey } from './journal.ts';
@@ -44,7 +45,7 @@ export function toolStep(
     outcome,
     data: {
       arguments: call.arguments as Json,
-      content: output.content.replaceAll('\0', '\ufffd'),
+      content: redactor.redactValues(output.content.replaceAll('\0', '\ufffd')),
       is_error: output.is_error,
     },
   };

@@ -6,6 +6,7 @@
 import { sql } from 'kysely';
 import type { Json } from '../../base/json.ts';
 import type { Tx } from '../db/db.ts';
+import { redactor } from '../secrets/redactor.ts';
 
 /** Who acts: `member:mem_…`, `agent:agt_…`, `system`. `requestId` follows the cause through queue and tools. */
 export interface Actor {
@@ -38,7 +39,7 @@ export async function appendEvent(
 ): Promise<void> {
   await sql`insert into events (organization_id, type, task_id, root_task_id, run_id, actor, request_id, data, created_at)
     values (${actor.organizationId}, ${type}, ${subject.task_id ?? null}, ${subject.root_task_id ?? null},
-      ${subject.run_id ?? null}, ${actor.id}, ${actor.requestId}, ${JSON.stringify(data)}, ${now})`.execute(
+      ${subject.run_id ?? null}, ${actor.id}, ${actor.requestId}, ${redactor.redactJson(JSON.stringify(data))}, ${now})`.execute(
     tx,
   );
 }
@@ -54,7 +55,7 @@ export async function appendAudit(
   data: Data = {},
 ): Promise<void> {
   await sql`insert into audit_records (organization_id, actor, action, target, outcome, data, request_id, created_at)
-    values (${actor.organizationId}, ${actor.id}, ${action}, ${target}, ${outcome}, ${JSON.stringify(data)}, ${actor.requestId}, ${now})`.execute(
+    values (${actor.organizationId}, ${actor.id}, ${action}, ${target}, ${outcome}, ${redactor.redactJson(JSON.stringify(data))}, ${actor.requestId}, ${now})`.execute(
     tx,
   );
 }
