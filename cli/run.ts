@@ -4,6 +4,7 @@ import { ApiError } from '../sdk/errors.ts';
 import type { Call, Does, Io } from './call.ts';
 import { agentCommands } from './commands/agents.ts';
 import { approvalCommands } from './commands/approvals.ts';
+import { configCommands } from './commands/config.ts';
 import { deadLetterCommands } from './commands/dead-letters.ts';
 import { demoCommand } from './commands/demo.ts';
 import { keyCommands } from './commands/keys.ts';
@@ -84,6 +85,7 @@ Exit codes: 0 ok, 1 failed, 2 usage, 3 refused by policy or budget, 4 not found,
   keyCommands(program, does);
   moneyCommands(program, does);
   deadLetterCommands(program, does);
+  configCommands(program, does);
   return program;
 }
 

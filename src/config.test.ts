@@ -97,8 +97,10 @@ test('IAM-01 there is no setting that turns authentication off: such a variable 
   ]) {
     assert.deepEqual(faultsOf({ [name]: 'true' }), [`${name} is not a setting of Guildhall`]);
   }
-  const about = describeVariables().filter(v =>
-    /authentic|sign.?in|login/i.test(`${v.name} ${v.description}`),
+  const switches = describeVariables().filter(v => ['true', 'false'].includes(v.fallback ?? ''));
+  assert.ok(switches.length > 0);
+  const about = switches.filter(v =>
+    /auth|sign.?in|login|credential|insecure/i.test(`${v.name} ${v.description}`),
   );
   assert.deepEqual(about, []);
 });

@@ -5,6 +5,7 @@
  */
 import { resolve } from 'node:path';
 import { Problem } from './base/problem.ts';
+import { checkSettings, type Finding } from './config/checks.ts';
 import { type Environment, readValues } from './config/read.ts';
 import type { Values } from './config/settings.ts';
 
@@ -35,8 +36,25 @@ export interface Config {
 /** Reads and checks the configuration. @throws Problem `configuration_invalid` that names every fault. */
 export function readConfig(env: Environment = process.env): Config {
   const { values, faults } = readValues(env);
-  if (values) return toConfig(values);
-  throw new Problem(
+  if (!values) throw invalid(faults);
+  return toConfig(values);
+}
+
+/**
+ * The configuration that a server starts with. In `staging` and `production` it must also be safe: what the checks
+ * refuse is a fault like any other, what they only warn of comes along. @throws Problem `configuration_invalid`.
+ */
+export function readStartConfig(env: Environment = process.env): { config: Config; warnings: Finding[] } {
+  const reading = readValues(env);
+  const facesPeople = ['staging', 'production'].includes(reading.given.GUILDHALL_ENV ?? '');
+  const findings = facesPeople ? checkSettings(reading) : [];
+  const refused = findings.filter(f => f.level === 'refuse').map(f => `${f.setting} ${f.text}`);
+  if (!reading.values || refused.length > 0) throw invalid([...reading.faults, ...refused]);
+  return { config: toConfig(reading.values), warnings: findings };
+}
+
+function invalid(faults: string[]): Problem {
+  return new Problem(
     'invalid',
     'configuration_invalid',
     `The configuration has ${faults.length} fault(s): ${faults.join('; ')}.`,

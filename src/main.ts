@@ -10,7 +10,7 @@ import { components } from './api.ts';
 import { type App, createApp, migrateDatabase, type Role, version } from './app.ts';
 import { messageOf, Problem } from './base/problem.ts';
 import { systemClock } from './base/time.ts';
-import { type Config, readConfig } from './config.ts';
+import { type Config, readConfig, readStartConfig } from './config.ts';
 import type { Component } from './features/health/routes.ts';
 import { authenticateKey, createApiKey } from './features/identity/api-keys.ts';
 import { scopes } from './features/identity/principal.ts';
@@ -37,9 +37,10 @@ export async function main(argv: string[]): Promise<number> {
     return 2;
   }
   try {
-    const config = readConfig();
+    if (command === 'doctor') return await doctor(readConfig(), values.json === true);
+    const { config, warnings } = readStartConfig();
+    for (const { setting, text } of warnings) tell(`guildhall: warning: ${setting} ${text}`);
     if (command === 'migrate') return await runMigrations(config);
-    if (command === 'doctor') return await doctor(config, values.json === true);
     return await serve(config, command === 'all' ? ['api', 'worker', 'sweeper'] : [command]);
   } catch (error) {
     return explain(error);

@@ -1,12 +1,13 @@
 /** The server's own verbs: `up`, `migrate`, `doctor`, `version`. */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { createClient, type Schemas, value } from '../../sdk/client.ts';
 import { errorOf } from '../../sdk/errors.ts';
 import type { Call, Does, Io } from '../call.ts';
 import { exitCodes } from '../failures.ts';
 import { findLocalServer, readUrl } from '../places.ts';
+import { checkSettings, environments } from './config.ts';
 
 type Health = Schemas['Health'];
 
@@ -26,9 +27,19 @@ export function serverCommands(program: Command, does: Does): void {
     .command('doctor')
     .summary('say what works, and how to mend what does not')
     .description(
-      'Say what works, and how to mend what does not. Asks the running server; without one it looks itself.',
+      'Say what works, and how to mend what does not. Asks the running server; without one it looks itself. With --env it says, without starting anything, whether a server of that environment would start with these settings.',
     )
-    .action(does(doctor));
+    .addOption(
+      new Option('--env <environment>', 'check the settings for this environment').choices(environments),
+    )
+    .option('--env-file <path>', 'the settings to check; default: the environment of this process')
+    .action(
+      does((call, options: { env?: string; envFile?: string }) =>
+        options.env === undefined && options.envFile === undefined
+          ? doctor(call)
+          : checkSettings(call, options.env ?? 'production', options.envFile),
+      ),
+    );
   program
     .command('version')
     .description('show the versions of this program and of the server')

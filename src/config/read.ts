@@ -17,6 +17,9 @@ export interface Reading {
   faults: string[];
 }
 
+/** What the template writes where only the operator knows the value. */
+export const blank = '<fill in';
+
 /** Reads what the variables and the files that they name say. */
 export function readValues(env: Environment): Reading {
   const faults: string[] = [];
@@ -44,7 +47,13 @@ export function readValues(env: Environment): Reading {
   }
   const parsed = schema.safeParse(given);
   if (!parsed.success) {
-    for (const issue of parsed.error.issues) faults.push(`${issue.path.join('.')}: ${issue.message}`);
+    for (const issue of parsed.error.issues) {
+      const name = issue.path.join('.');
+      if (!given[name]?.includes(blank)) faults.push(`${name}: ${issue.message}`);
+    }
+  }
+  for (const [name, value] of Object.entries(given)) {
+    if (value.includes(blank)) faults.push(`${name} still has a blank of the template: fill it in`);
   }
   return {
     values: parsed.success && faults.length === 0 ? (parsed.data as Values) : null,

@@ -84,6 +84,13 @@ export const variables = {
     .describe(
       'Other master keys that values may be sealed with, separated by commas: the ones before during a rotation, and the next one while it is rolled out.',
     ),
+  GUILDHALL_OTHER_FINGERPRINTS: z
+    .string()
+    .min(1)
+    .optional()
+    .describe(
+      'File with what `guildhall config fingerprints` printed for the other environments: none of their secrets may be used here.',
+    ),
   DATABASE_URL: z
     .string()
     .regex(/^postgres(ql)?:\/\//, 'must start with postgres:// or postgresql://')
