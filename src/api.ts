@@ -17,6 +17,7 @@ import { inspectSource } from './features/sandboxes/source.ts';
 import { requireSandbox } from './features/sandboxes/workshop.ts';
 import { toolArguments } from './features/tools/catalog.ts';
 import { isMigrated } from './platform/db/migrate.ts';
+import { redactProblems } from './platform/http/problem-redaction.ts';
 import { createServer, type Server } from './platform/http/server.ts';
 import { EventTail } from './platform/live/tail.ts';
 import { addRoutes } from './routes.ts';
@@ -33,6 +34,7 @@ export async function createApi(app: App, clock: Clock, version: string): Promis
   const https = config.publicUrl?.startsWith('https://') ?? false;
   const server = await createServer({ log, version, https });
   server.decorate('behindHttps', https);
+  redactProblems(server, app.redactor);
   const tail = new EventTail(db, error => log.warn({ reason: messageOf(error) }, 'events could not be read'));
   guard(server, db, clock);
   const templates = await readTeamTemplates();

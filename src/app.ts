@@ -40,6 +40,7 @@ import {
 import { isMigrated, migrate } from './platform/db/migrate.ts';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from './platform/embedded/postgres.ts';
 import { loadKeyRing, openSealer } from './platform/secrets/key-ring.ts';
+import { type Redactor, redactor } from './platform/secrets/redactor.ts';
 import type { Sealer } from './platform/secrets/sealer.ts';
 
 export type Role = 'api' | 'worker' | 'sweeper';
@@ -56,6 +57,8 @@ export interface App extends AsyncDisposable {
   tenants: Tenants;
   /** Seals what is secret in the database, and derives keys for one purpose. */
   sealer: Sealer;
+  /** Keeps what this process knows to be secret out of texts. */
+  redactor: Redactor;
   workshop: Workshop;
   models: ModelCatalog;
   installation: Installation;
@@ -86,6 +89,7 @@ const sweepIntervalMs = 1_000;
 export async function createApp(options: AppOptions): Promise<App> {
   const { config, roles, log } = options;
   const clock = options.clock ?? systemClock;
+  for (const secret of config.secrets) redactor.learn(secret);
   const disposers: (() => Promise<unknown>)[] = [];
   let closing: Promise<void> | null = null;
   const close = (): Promise<void> => {
@@ -131,6 +135,7 @@ export async function createApp(options: AppOptions): Promise<App> {
       db,
       tenants,
       sealer,
+      redactor,
       workshop,
       models,
       installation,
@@ -198,6 +203,7 @@ async function openDatabase(options: AppOptions, disposers: (() => Promise<unkno
     log: ({ level, msg, ...facts }) => log[level](facts, msg),
   });
   disposers.push(() => embedded.stop());
+  for (const { password } of [embedded.app, embedded.owner, embedded.admin]) redactor.learn(password);
   return {
     owner: { ...embedded.owner },
     app: { ...embedded.app },

@@ -7,13 +7,15 @@ import { resolve } from 'node:path';
 import { Problem } from './base/problem.ts';
 import { checkSettings, type Finding } from './config/checks.ts';
 import { type Environment, readValues } from './config/read.ts';
-import type { Values } from './config/settings.ts';
+import { secretNames, type Values } from './config/settings.ts';
 
 export interface Config {
   /** What the server is for; the last two start only with safe settings. */
   environment: 'development' | 'staging' | 'production';
   dataDir: string;
   databaseUrl: string | null;
+  /** Every secret among the settings, for redaction. */
+  secrets: string[];
   /** Texts of the key that seals and of those that only open. Null: the file in the data directory. */
   masterKey: { current: string | null; others: string[] };
   host: string;
@@ -72,6 +74,7 @@ function toConfig(v: Values): Config {
     environment: v.GUILDHALL_ENV,
     dataDir: resolve(v.GUILDHALL_DATA),
     databaseUrl: v.DATABASE_URL ?? null,
+    secrets: secretNames.flatMap(name => secretsIn(v[name])),
     masterKey: {
       current: v.GUILDHALL_MASTER_KEY ?? null,
       others: (v.GUILDHALL_MASTER_KEYS_OLD ?? '').split(/[\s,]+/).filter(key => key !== ''),
@@ -98,6 +101,15 @@ function toConfig(v: Values): Config {
       compatible: { baseUrl: v.OPENAI_BASE_URL ?? null, apiKey: v.OPENAI_API_KEY ?? null },
     },
   };
+}
+
+/** A secret, and the password in it when it is an address. */
+function secretsIn(value: string | undefined): string[] {
+  if (value === undefined) return [];
+  const password = URL.canParse(value) ? new URL(value).password : '';
+  if (password === '') return [value];
+  const plain = /%(?![0-9a-f]{2})/i.test(password) ? password : decodeURIComponent(password);
+  return [value, password, plain];
 }
 
 /** With a key, its provider; the model names are those the providers listed as their general choice in 2026. */

@@ -9,6 +9,7 @@ import { Problem } from '../../base/problem.ts';
 import { type Db, type Reader, type Tx, transact } from '../db/db.ts';
 import { type KeyRing, parseMasterKey } from './master-key.ts';
 import { makeKeyFile, readKeyFile } from './master-key-file.ts';
+import { redactor } from './redactor.ts';
 import { createSealer, type Sealer } from './sealer.ts';
 
 /** Where the keys come from: texts of the settings, or the file of an installation with the embedded database. */
@@ -71,7 +72,8 @@ export async function openSealer(db: Db, ring: KeyRing, now: Date): Promise<Seal
       .executeTakeFirst();
     // A replica that still seals with the key before the current one is one that the rotation has not reached yet.
     if (!known) await recordCurrentKey(tx, ring.current.id, now);
-    return createSealer(ring, await findRoot(tx, ring));
+    for (const key of [ring.current, ...ring.others]) redactor.learn(key.bytes);
+    return createSealer(ring, await findRoot(tx, ring), value => redactor.learn(value));
   });
 }
 

@@ -32,8 +32,13 @@ const tagBytes = 16;
 /**
  * @param root what `derive` derives from. It is random, lies sealed in the database, and never changes: what is
  * derived from the master key itself would change with it.
+ * @param opened is told each value that is opened, so that it can be kept out of texts.
  */
-export function createSealer(ring: KeyRing, root: Buffer): Sealer {
+export function createSealer(
+  ring: KeyRing,
+  root: Buffer,
+  opened: (value: Buffer) => void = () => {},
+): Sealer {
   const keyOf = (id: string): MasterKey => {
     const key = [ring.current, ...ring.others].find(known => known.id === id);
     if (key) return key;
@@ -60,7 +65,9 @@ export function createSealer(ring: KeyRing, root: Buffer): Sealer {
       const key = keyOf(id);
       try {
         const dataKey = decrypt(wrappingKey(key.bytes), wrapped, `guildhall/1/key/${id}/${context}`);
-        return decrypt(dataKey, box, `guildhall/1/value/${context}`);
+        const value = decrypt(dataKey, box, `guildhall/1/value/${context}`);
+        opened(value);
+        return value;
       } catch (error) {
         throw damaged(context, error);
       }
