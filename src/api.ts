@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import fastifyStatic from '@fastify/static';
 import swaggerUi from '@fastify/swagger-ui';
+import type { FastifyRequest } from 'fastify';
 import { sql } from 'kysely';
 import type { App } from './app.ts';
 import { messageOf, Problem } from './base/problem.ts';
@@ -18,7 +19,9 @@ import { requireSandbox } from './features/sandboxes/workshop.ts';
 import { toolArguments } from './features/tools/catalog.ts';
 import { isMigrated } from './platform/db/migrate.ts';
 import { redactProblems } from './platform/http/problem-redaction.ts';
+import { type Counted, limitAddresses, limitPrincipals } from './platform/http/limits.ts';
 import { createServer, type Server } from './platform/http/server.ts';
+import { openLimits } from './platform/limits/open.ts';
 import { EventTail } from './platform/live/tail.ts';
 import { addRoutes } from './routes.ts';
 
@@ -36,7 +39,15 @@ export async function createApi(app: App, clock: Clock, version: string): Promis
   server.decorate('behindHttps', https);
   redactProblems(server, app.redactor);
   const tail = new EventTail(db, error => log.warn({ reason: messageOf(error) }, 'events could not be read'));
+  const limits = await openLimits({
+    db,
+    clock,
+    ...config.limits,
+    warn: (facts, message) => log.warn(facts, message),
+  });
+  limitAddresses(server, limits.limiter);
   guard(server, db, clock);
+  limitPrincipals(server, limits.limiter, countedAs);
   const templates = await readTeamTemplates();
   await server.register(swaggerUi, { routePrefix: '/docs' });
   // In a plugin of their own, so that the OpenAPI document sees every route.
@@ -84,7 +95,20 @@ export async function createApi(app: App, clock: Clock, version: string): Promis
     close: async () => {
       await tail[Symbol.asyncDispose]();
       await server.close();
+      await limits[Symbol.asyncDispose]();
     },
+  };
+}
+
+/** Whom a request is counted for. */
+function countedAs({ principal }: FastifyRequest): Counted | null {
+  if (!principal) return null;
+  const { actor, apiKeyId } = principal;
+  return {
+    user: `${actor.organizationId} ${actor.id}`,
+    organizationId: actor.organizationId,
+    apiKeyId,
+    isAgent: actor.id.startsWith('agent:'),
   };
 }
 
@@ -92,7 +116,7 @@ export async function createApi(app: App, clock: Clock, version: string): Promis
 async function pageRoutes(server: Server): Promise<void> {
   if (!(await stat(join(pageDirectory, 'index.html')).catch(() => null))) return;
   server.addHook('onRoute', route => {
-    route.config = { ...route.config, public: true };
+    route.config = { ...route.config, public: true, limit: 'none' };
     route.schema = { hide: true };
   });
   await server.register(fastifyStatic, {

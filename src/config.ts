@@ -4,6 +4,7 @@
  * file: `<NAME>_FILE`.
  */
 import { resolve } from 'node:path';
+import type { Quotas } from './base/limits.ts';
 import { Problem } from './base/problem.ts';
 import { checkSettings, type Finding } from './config/checks.ts';
 import { type Environment, readValues } from './config/read.ts';
@@ -21,6 +22,8 @@ export interface Config {
   host: string;
   port: number;
   publicUrl: string | null;
+  http: { trustedProxies: string[]; corsOrigins: string[]; allowedHosts: string[] };
+  limits: { quotas: Quotas; redisUrl: string | null };
   logLevel: Values['GUILDHALL_LOG_LEVEL'];
   /** `<provider>/<model>` that agents use by default. */
   defaultModel: string;
@@ -82,6 +85,12 @@ function toConfig(v: Values): Config {
     host: v.HOST,
     port: v.PORT,
     publicUrl: v.GUILDHALL_PUBLIC_URL ?? null,
+    http: {
+      trustedProxies: v.GUILDHALL_TRUSTED_PROXIES,
+      corsOrigins: v.GUILDHALL_CORS_ORIGINS,
+      allowedHosts: v.GUILDHALL_ALLOWED_HOSTS,
+    },
+    limits: { quotas: v.GUILDHALL_LIMITS, redisUrl: v.REDIS_URL ?? null },
     logLevel: v.GUILDHALL_LOG_LEVEL,
     defaultModel: v.GUILDHALL_MODEL ?? defaultModel(v),
     sandbox: {

@@ -3,9 +3,30 @@
  * ../config.ts; the reference page, the template and the checks of the start are made from this list.
  */
 import { z } from 'zod';
+import { isRange } from '../base/addresses.ts';
+import { readQuotas } from '../base/limits.ts';
 
 const flag = z.enum(['true', 'false']).transform(v => v === 'true');
 const whole = (min: number, max: number) => z.coerce.number().int().min(min).max(max);
+
+/** Comma-separated parts, each of a form; of the empty text there are none. */
+const listOf = (isPart: (part: string) => boolean, advice: string) =>
+  z
+    .string()
+    .default('')
+    .transform((text, context) => {
+      const parts = text.split(',').map(part => part.trim());
+      const given = parts.filter(part => part !== '');
+      const wrong = given.filter(part => !isPart(part));
+      if (wrong.length > 0) context.addIssue({ code: 'custom', message: `${wrong.join(', ')}: ${advice}` });
+      return given;
+    });
+
+const isOrigin = (text: string): boolean => {
+  const url = URL.parse(text);
+  return url !== null && ['http:', 'https:'].includes(url.protocol) && url.origin === text && !text.includes('*');
+};
+const hostForm = /^(?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\])(?::\d{1,5})?$/i;
 
 const masterKeyForm = /^\s*[A-Za-z0-9+/_-]{43}=?\s*$/;
 const masterKeysForm = /^\s*[A-Za-z0-9+/_-]{43}=?(\s*[\s,]\s*[A-Za-z0-9+/_-]{43}=?)*\s*$/;
@@ -84,6 +105,36 @@ export const variables = {
     .describe(
       'Other master keys that values may be sealed with, separated by commas: the ones before during a rotation, and the next one while it is rolled out.',
     ),
+  GUILDHALL_TRUSTED_PROXIES: listOf(isRange, 'not an address or a range such as 10.0.0.0/8').describe(
+    'Comma-separated addresses and ranges of the reverse proxies in front of Guildhall: only from these is `X-Forwarded-*` believed.',
+  ),
+  GUILDHALL_CORS_ORIGINS: listOf(
+    isOrigin,
+    'name each origin as <scheme>://<host>[:<port>], without a path and without *',
+  ).describe('Comma-separated origins of other web pages that may call the API with credentials.'),
+  GUILDHALL_ALLOWED_HOSTS: listOf(
+    text => hostForm.test(text),
+    'not <host> or <host>:<port>, without * and without a scheme',
+  ).describe(
+    'Comma-separated further names, with or without a port, that the server answers to (`Host`), besides that of GUILDHALL_PUBLIC_URL and the address that it listens on.',
+  ),
+  GUILDHALL_LIMITS: z
+    .string()
+    .default('')
+    .transform((text, context) => {
+      const read = readQuotas(text);
+      if ('quotas' in read) return read.quotas;
+      context.addIssue({ code: 'custom', message: read.fault });
+      return z.NEVER;
+    })
+    .describe(
+      'Changes to the limits, in requests a minute: `write=600,read=3000`. The limits and their defaults stand in docs/operating/limits.md.',
+    ),
+  REDIS_URL: z
+    .string()
+    .regex(/^rediss?:\/\//, 'must start with redis:// or rediss://')
+    .optional()
+    .describe('Redis or Valkey in which the limits are counted; default: in PostgreSQL.'),
   GUILDHALL_OTHER_FINGERPRINTS: z
     .string()
     .min(1)
@@ -120,6 +171,7 @@ export const secretNames = [
   'GUILDHALL_MASTER_KEY',
   'GUILDHALL_MASTER_KEYS_OLD',
   'DATABASE_URL',
+  'REDIS_URL',
   'ANTHROPIC_API_KEY',
   'OPENAI_API_KEY',
 ] as const satisfies SettingName[];
@@ -138,7 +190,9 @@ export interface Setting {
 
 export function describeVariables(): Setting[] {
   return Object.entries(variables).map(([name, field]) => {
-    const fallback = (field as z.ZodType).safeParse(undefined).data;
+    const value = (field as z.ZodType).safeParse(undefined).data;
+    // Lists and tables have none that is a text: without a word they are empty, or as their sentence says.
+    const fallback = typeof value === 'object' ? undefined : value;
     return {
       name,
       description: field.description ?? '',

@@ -47,7 +47,8 @@ export function healthRoutes(server: Server, deps: HealthDeps): void {
   server.get(
     '/livez',
     {
-      config: open,
+      // Probes of the process count as nothing: it costs nothing to answer them.
+      config: { ...open, limit: 'none' },
       schema: {
         tags: ['health'],
         summary: 'The process answers',
@@ -95,6 +96,7 @@ export function healthRoutes(server: Server, deps: HealthDeps): void {
     '/api/v1/events',
     {
       exposeHeadRoute: false,
+      config: { limit: 'stream' },
       schema: {
         tags: ['live'],
         summary: 'Server-sent events, as they become true',

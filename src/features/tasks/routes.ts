@@ -288,6 +288,8 @@ export function taskRoutes(server: Server, deps: TaskDeps): void {
   server.get(
     '/api/v1/tasks/:id/diff',
     {
+      // Runs git in a sandbox.
+      config: { limit: 'costly' },
       schema: {
         tags: ['tasks'],
         summary: 'The change that a task delivered, as a unified diff',

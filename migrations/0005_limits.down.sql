@@ -1,0 +1,1 @@
+drop table ws_tickets, rate_limits;
