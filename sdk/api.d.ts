@@ -238,7 +238,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List API keys, newest first */
+        /** List API keys, newest first: all for those who may read them, otherwise one’s own */
         get: {
             parameters: {
                 query?: {
@@ -285,7 +285,7 @@ export interface paths {
             };
         };
         put?: never;
-        /** Create an API key; it is shown this once */
+        /** Create an API key for yourself or a service account; it is shown this once */
         post: {
             parameters: {
                 query?: never;
@@ -298,12 +298,20 @@ export interface paths {
                     "application/json": {
                         name: string;
                         /**
+                         * @description Bundles (read, write, admin) or single permissions such as task.create.
                          * @default [
                          *       "read",
                          *       "write"
                          *     ]
                          */
-                        scopes?: ("read" | "write" | "admin")[];
+                        scopes?: ("read" | "write" | "admin" | "organization.read" | "organization.manage" | "installation.manage" | "member.read" | "member.manage" | "service_account.read" | "service_account.manage" | "key.own" | "key.read" | "key.manage" | "audit.read" | "audit.export" | "secret.read" | "secret.manage" | "settings.read" | "settings.manage" | "price.read" | "price.manage" | "project.create" | "team.create" | "project.read" | "project.manage" | "role.read" | "role.grant" | "task.read" | "task.create" | "task.control" | "approval.read" | "approval.decide" | "run.read" | "run.replay" | "event.read" | "usage.read" | "budget.read" | "budget.manage" | "team.read" | "team.manage" | "agent.read" | "agent.manage")[];
+                        /**
+                         * @description Only these projects, and nothing of the organization as a whole.
+                         * @default null
+                         */
+                        project_ids?: string[] | null;
+                        /** @default null */
+                        service_account_id?: string | null;
                         /** @default 90 */
                         expires_in_days?: number | null;
                     };
@@ -319,6 +327,73 @@ export interface paths {
                         "application/json": {
                             id: string;
                             key: string;
+                        };
+                    };
+                };
+                /** @description Default Response */
+                "4XX": {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description Default Response */
+                "5XX": {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/api-keys/{id}/rotate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Replace an API key: the new one is shown this once, the old one ends after the overlap */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": {
+                        /** @default 60 */
+                        overlap_minutes?: number;
+                    };
+                };
+            };
+            responses: {
+                /** @description Default Response */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            id: string;
+                            key: string;
+                            old_key_ends_at: string;
                         };
                     };
                 };
@@ -2483,13 +2558,19 @@ export interface components {
             id: string;
             name: string;
             prefix: string;
+            member_id: string | null;
+            service_account_id: string | null;
             scopes: string[];
+            /** @description Null: every project that its owner may see. */
+            project_ids: string[] | null;
             created_at: string;
             expires_at: string | null;
             revoked_at: string | null;
             last_used_at: string | null;
+            replaced_by: string | null;
         };
         MeInput: {
+            /** @description Who asks: a member, a service account (`svc_…`) or an agent (`agt_…`). */
             member: {
                 id: string;
                 name: string;
@@ -2748,13 +2829,19 @@ export interface components {
             id: string;
             name: string;
             prefix: string;
+            member_id: string | null;
+            service_account_id: string | null;
             scopes: string[];
+            /** @description Null: every project that its owner may see. */
+            project_ids: string[] | null;
             created_at: string;
             expires_at: string | null;
             revoked_at: string | null;
             last_used_at: string | null;
+            replaced_by: string | null;
         };
         Me: {
+            /** @description Who asks: a member, a service account (`svc_…`) or an agent (`agt_…`). */
             member: {
                 id: string;
                 name: string;

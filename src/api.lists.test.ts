@@ -56,7 +56,7 @@ async function fill(count: number): Promise<void> {
       for (const task of tasks) {
         const member = one.actor.id.slice('member:'.length);
         const key = { name: 'k', scopes: ['read' as const], expiresAt: null };
-        await createApiKey(tx, one.actor, now, { memberId: member, scopes: ['read'] }, key);
+        await createApiKey(tx, one.actor, now, { memberId: member }, key);
         const run = await tx
           .selectFrom('runs')
           .select('id')

@@ -18,8 +18,8 @@ import { inspectSource } from './features/sandboxes/source.ts';
 import { requireSandbox } from './features/sandboxes/workshop.ts';
 import { toolArguments } from './features/tools/catalog.ts';
 import { isMigrated } from './platform/db/migrate.ts';
-import { redactProblems } from './platform/http/problem-redaction.ts';
 import { type Counted, limitAddresses, limitPrincipals } from './platform/http/limits.ts';
+import { redactProblems } from './platform/http/problem-redaction.ts';
 import { createServer, type Server } from './platform/http/server.ts';
 import { openLimits } from './platform/limits/open.ts';
 import { EventTail } from './platform/live/tail.ts';
@@ -46,7 +46,12 @@ export async function createApi(app: App, clock: Clock, version: string): Promis
     warn: (facts, message) => log.warn(facts, message),
   });
   limitAddresses(server, limits.limiter);
-  guard(server, db, clock);
+  const access = guard(server, {
+    db,
+    clock,
+    installationId: app.installation.organizationId,
+    readToken: async () => null,
+  });
   limitPrincipals(server, limits.limiter, countedAs);
   const templates = await readTeamTemplates();
   await server.register(swaggerUi, { routePrefix: '/docs' });
@@ -56,6 +61,7 @@ export async function createApi(app: App, clock: Clock, version: string): Promis
       db,
       tenants: app.tenants,
       clock,
+      mayStillRead: access.mayStillRead,
       tail,
       version,
       gitSha: null,

@@ -12,8 +12,9 @@ import { messageOf, Problem } from './base/problem.ts';
 import { systemClock } from './base/time.ts';
 import { type Config, readConfig, readStartConfig } from './config.ts';
 import type { Component } from './features/health/routes.ts';
-import { authenticateKey, createApiKey } from './features/identity/api-keys.ts';
-import { scopes } from './features/identity/principal.ts';
+import { createApiKey } from './features/identity/api-keys.ts';
+import { findKeyOwner } from './features/identity/find-principal.ts';
+import { scopes } from './features/identity/permissions.ts';
 import { createSignInLink } from './features/identity/sign-in-links.ts';
 import { buildPage } from './page.ts';
 import { transact } from './platform/db/db.ts';
@@ -180,14 +181,15 @@ async function localKey(app: App): Promise<string> {
   const path = join(app.config.dataDir, 'local-key');
   const now = new Date();
   const kept = await readFile(path, 'utf8').catch(() => null);
-  if (kept && (await authenticateKey(app.db, now, kept.trim(), 'start'))) return kept.trim();
   const { organizationId, ownerId } = app.installation;
+  const finding = { db: app.db, now, requestId: 'start', installationId: organizationId };
+  if (kept && (await findKeyOwner(finding, kept.trim()))) return kept.trim();
   const { key } = await transact(app.db, tx =>
     createApiKey(
       tx,
       { id: 'system', organizationId, requestId: 'start' },
       now,
-      { memberId: ownerId, scopes },
+      { memberId: ownerId },
       { name: 'local command line', scopes: [...scopes], expiresAt: null },
     ),
   );

@@ -9,7 +9,7 @@ import pino from 'pino';
 import { type App, type AppOptions, createApp, type Role } from '../../src/app.ts';
 import { readConfig } from '../../src/config.ts';
 import { createApiKey } from '../../src/features/identity/api-keys.ts';
-import { scopes } from '../../src/features/identity/principal.ts';
+import { scopes } from '../../src/features/identity/permissions.ts';
 import { transact } from '../../src/platform/db/db.ts';
 import { openTestDatabase, type TestDatabase } from './database.ts';
 
@@ -65,7 +65,7 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
       tx,
       { id: 'system', organizationId, requestId: 'test' },
       new Date(),
-      { memberId: ownerId, scopes },
+      { memberId: ownerId },
       { name: 'test', scopes: [...scopes], expiresAt: null },
     ),
   );

@@ -2,7 +2,7 @@
 import { newId } from '../../src/base/ids.ts';
 import { createTeam, readTeamTemplates } from '../../src/features/agents/agents.ts';
 import { createApiKey } from '../../src/features/identity/api-keys.ts';
-import { scopes } from '../../src/features/identity/principal.ts';
+import { scopes } from '../../src/features/identity/permissions.ts';
 import { createTask, type NewTask, type Task } from '../../src/features/tasks/tasks.ts';
 import { type Db, transact } from '../../src/platform/db/db.ts';
 import type { Actor } from '../../src/platform/journal/facts.ts';
@@ -35,7 +35,7 @@ export async function addOrganization(db: Db, name: string, now: Date): Promise<
       .insertInto('members')
       .values({ ...row, id: memberId, name, role: 'owner' })
       .execute();
-    const owner = { memberId, scopes };
+    const owner = { memberId };
     const { key } = await createApiKey(tx, actor, now, owner, { name, scopes: [...scopes], expiresAt: null });
     const team = await createTeam(tx, actor, now, 'software-team', template);
     const lead = await tx

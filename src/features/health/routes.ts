@@ -7,7 +7,7 @@ import { problemResponses } from '../../platform/http/schemas.ts';
 import type { Server } from '../../platform/http/server.ts';
 import { streamEvents } from '../../platform/live/sse.ts';
 import type { EventTail } from '../../platform/live/tail.ts';
-import { actorOf, mayStillRead } from '../identity/access.ts';
+import { type Access, actorOf } from '../identity/access.ts';
 import { getTask } from '../tasks/tasks.ts';
 
 /** One thing that Guildhall depends on. `required: false`: the server is ready without it, some work is not. */
@@ -31,6 +31,7 @@ const version = z.object({
 });
 
 export interface HealthDeps {
+  mayStillRead: Access['mayStillRead'];
   /** Whether whoever listens may still do so. */
   db: Db;
   tenants: Tenants;
@@ -124,7 +125,7 @@ export function healthRoutes(server: Server, deps: HealthDeps): void {
         organizationId: actor.organizationId,
         rootTaskId,
         lastEventId,
-        stillAllowed: () => mayStillRead(request, deps.db, deps.clock),
+        stillAllowed: () => deps.mayStillRead(request),
       });
     },
   );

@@ -4,14 +4,16 @@ import type { Clock } from '../../base/time.ts';
 import { type Db, transact } from '../../platform/db/db.ts';
 import { problemResponses } from '../../platform/http/schemas.ts';
 import type { Server } from '../../platform/http/server.ts';
-import { actorOf, principalOf } from './access.ts';
-import { scopes } from './principal.ts';
+import { actorOf, memberOf, principalOf } from './access.ts';
+import { scopes } from './permissions.ts';
 import { clearSessionCookie, endSession, findSession, originOf, setSessionCookie } from './sessions.ts';
 import { createSignInLink, signInByLink } from './sign-in-links.ts';
 
 const me = z
   .object({
-    member: z.object({ id: z.string(), name: z.string(), role: z.string() }),
+    member: z
+      .object({ id: z.string(), name: z.string(), role: z.string() })
+      .describe('Who asks: a member, a service account (`svc_…`) or an agent (`agt_…`).'),
     organization_id: z.string(),
     scopes: z.array(z.enum(scopes)),
     csrf_token: z.string().nullable().describe('Repeat it in `x-csrf-token` on writes; null for API keys.'),
@@ -51,7 +53,7 @@ export function sessionRoutes(server: Server, deps: { db: Db; clock: Clock }): v
         summary: 'End this session',
         response: { 200: z.object({ signed_out: z.literal(true) }), ...problemResponses },
       },
-      config: { scope: 'read' },
+      config: { signedIn: true },
     },
     async (request, reply) => {
       const session = await findSession(db, now(), request);
@@ -67,6 +69,7 @@ export function sessionRoutes(server: Server, deps: { db: Db; clock: Clock }): v
   server.get(
     '/api/v1/me',
     {
+      config: { signedIn: true, agents: true },
       schema: {
         tags: ['identity'],
         summary: 'Who the caller is',
@@ -76,7 +79,7 @@ export function sessionRoutes(server: Server, deps: { db: Db; clock: Clock }): v
     async request => {
       const principal = principalOf(request);
       return {
-        member: principal.member,
+        member: { id: principal.subject.id, name: principal.subject.name, role: principal.subject.role },
         organization_id: principal.actor.organizationId,
         scopes: principal.scopes,
         csrf_token: principal.csrfToken,
@@ -104,7 +107,7 @@ export function sessionRoutes(server: Server, deps: { db: Db; clock: Clock }): v
     async request => {
       const principal = principalOf(request);
       const token = await transact(db, tx =>
-        createSignInLink(tx, principal.actor, now(), principal.member.id),
+        createSignInLink(tx, principal.actor, now(), memberOf(request).id),
       );
       return { path: `/sign-in#${token}` };
     },
