@@ -37,6 +37,7 @@ const advice: Record<string, string> = {
   agent_missing: './guildhall agent list shows the agents.',
   approval_missing: './guildhall approval list shows what is pending.',
   api_key_missing: './guildhall key list shows the keys.',
+  secret_missing: './guildhall secret list shows the secrets.',
   dead_letter_missing: './guildhall dead-letter list shows them.',
 };
 

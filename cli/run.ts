@@ -10,6 +10,7 @@ import { demoCommand } from './commands/demo.ts';
 import { keyCommands } from './commands/keys.ts';
 import { loginCommand } from './commands/login.ts';
 import { moneyCommands } from './commands/money.ts';
+import { secretCommands } from './commands/secrets.ts';
 import { serverCommands } from './commands/server.ts';
 import { taskCommands } from './commands/tasks.ts';
 import { teamCommands } from './commands/teams.ts';
@@ -83,6 +84,7 @@ Exit codes: 0 ok, 1 failed, 2 usage, 3 refused by policy or budget, 4 not found,
   agentCommands(program, does);
   teamCommands(program, does);
   keyCommands(program, does);
+  secretCommands(program, does);
   moneyCommands(program, does);
   deadLetterCommands(program, does);
   configCommands(program, does);

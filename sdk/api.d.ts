@@ -482,6 +482,177 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/secrets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the secrets in force, newest first; with a name all versions of it
+         * @description Names, versions and times only: no route gives a value back.
+         */
+        get: {
+            parameters: {
+                query?: {
+                    /** @description `next_cursor` of the page before. */
+                    cursor?: string;
+                    limit?: number;
+                    name?: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Default Response */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            items: components["schemas"]["Secret"][];
+                            next_cursor: string | null;
+                        };
+                    };
+                };
+                /** @description Default Response */
+                "4XX": {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description Default Response */
+                "5XX": {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        /**
+         * Set a secret: its first version, or the next one, which replaces the one in force
+         * @description Who uses the secret works with the new value within a minute. The value before is erased.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": {
+                        name: string;
+                        value: string;
+                        /** @default null */
+                        rotate_in_days?: number | null;
+                    };
+                };
+            };
+            responses: {
+                /** @description Default Response */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Secret"];
+                    };
+                };
+                /** @description Default Response */
+                "4XX": {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description Default Response */
+                "5XX": {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/secrets/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Revoke a secret: its value is erased and no longer used within a minute */
+        delete: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    name: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Default Response */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Secret"];
+                    };
+                };
+                /** @description Default Response */
+                "4XX": {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description Default Response */
+                "5XX": {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/approvals": {
         parameters: {
             query?: never;
@@ -2590,6 +2761,22 @@ export interface components {
             created_at: string;
             replayed_at: string | null;
         };
+        SecretInput: {
+            id: string;
+            name: string;
+            version: number;
+            /** @enum {string} */
+            state: "in_force" | "replaced" | "revoked";
+            created_by: string;
+            created_at: string;
+            /** @description Until when the value ought to be replaced. */
+            rotate_by: string | null;
+            /** @description In force, though it ought to have been replaced by now. */
+            is_overdue: boolean;
+            last_used_at: string | null;
+            replaced_at: string | null;
+            revoked_at: string | null;
+        };
         TaskSummaryInput: {
             id: string;
             root_task_id: string;
@@ -2860,6 +3047,22 @@ export interface components {
             reason: string;
             created_at: string;
             replayed_at: string | null;
+        };
+        Secret: {
+            id: string;
+            name: string;
+            version: number;
+            /** @enum {string} */
+            state: "in_force" | "replaced" | "revoked";
+            created_by: string;
+            created_at: string;
+            /** @description Until when the value ought to be replaced. */
+            rotate_by: string | null;
+            /** @description In force, though it ought to have been replaced by now. */
+            is_overdue: boolean;
+            last_used_at: string | null;
+            replaced_at: string | null;
+            revoked_at: string | null;
         };
         TaskSummary: {
             id: string;

@@ -60,6 +60,7 @@ export async function createApi(app: App, clock: Clock, version: string): Promis
     addRoutes(routes as unknown as Server, {
       db,
       tenants: app.tenants,
+      sealer: app.sealer,
       clock,
       mayStillRead: access.mayStillRead,
       tail,

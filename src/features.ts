@@ -4,6 +4,7 @@
  */
 export const features = [
   'identity', // who is behind a request
+  'secrets', // values that are used but never shown
   'approvals', // questions that hold something back until people decide
   'budgets', // money: prices, usage records, reservations
   'models', // providers and the port to them

@@ -9,6 +9,7 @@ import { healthRoutes } from './features/health/routes.ts';
 import { keyRoutes } from './features/identity/key-routes.ts';
 import { sessionRoutes } from './features/identity/session-routes.ts';
 import { runRoutes } from './features/runs/routes.ts';
+import { secretRoutes } from './features/secrets/routes.ts';
 import { taskRoutes } from './features/tasks/routes.ts';
 import type { Tenants } from './platform/db/db.ts';
 import type { Server } from './platform/http/server.ts';
@@ -18,6 +19,7 @@ type Deps<F extends (server: Server, deps: never) => void> = Parameters<F>[1];
 /** What all of them need together. */
 export type RouteDeps = Deps<typeof sessionRoutes> &
   Deps<typeof keyRoutes> &
+  Deps<typeof secretRoutes> &
   Deps<typeof approvalRoutes> &
   Deps<typeof budgetRoutes> &
   Deps<typeof agentRoutes> &
@@ -28,6 +30,7 @@ export type RouteDeps = Deps<typeof sessionRoutes> &
 export function addRoutes(server: Server, deps: RouteDeps): void {
   sessionRoutes(server, deps);
   keyRoutes(server, deps);
+  secretRoutes(server, deps);
   approvalRoutes(server, deps);
   budgetRoutes(server, deps);
   agentRoutes(server, deps);

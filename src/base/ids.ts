@@ -39,7 +39,8 @@ export type IdPrefix =
   | 'dl'
   | 'sbx'
   | 'call'
-  | 'int';
+  | 'int'
+  | 'sec';
 
 /** A new id, e.g. `task_01jd…`. @param now milliseconds since the epoch. */
 export function newId(
