@@ -14,5 +14,6 @@ export const features = [
   'tasks', // what is to be done, as a tree
   'runs', // one attempt at a task: leases, journal, turns
   'checks', // what the server verifies itself before a result counts
+  'audit', // tamper evidence, search and retention of what was recorded
   'health', // alive, ready, and the stream of events
 ] as const;
