@@ -13,7 +13,7 @@ import { readTeamTemplates } from './features/agents/agents.ts';
 import { readDiff } from './features/checks/review.ts';
 import type { Component } from './features/health/routes.ts';
 import { guard } from './features/identity/access.ts';
-import { resolveModel } from './features/models/catalog.ts';
+import { resolveModel, resolveModelFor } from './features/models/catalog.ts';
 import { inspectSource } from './features/sandboxes/source.ts';
 import { requireSandbox } from './features/sandboxes/workshop.ts';
 import { toolArguments } from './features/tools/catalog.ts';
@@ -68,10 +68,11 @@ export async function createApi(app: App, clock: Clock, version: string): Promis
       gitSha: null,
       components: () => components(app, clock),
       templates,
-      requireModel: name => void resolveModel(models, name),
+      requireModel: async ({ organizationId }, name) =>
+        void (await resolveModelFor(models, organizationId, name)),
       inspectRepository: input => inspectSource(workshop, input),
-      requireReady: async (agentModels, needsSandbox) => {
-        for (const name of agentModels) resolveModel(models, name);
+      requireReady: async ({ organizationId }, agentModels, needsSandbox) => {
+        for (const name of agentModels) await resolveModelFor(models, organizationId, name);
         if (needsSandbox) await requireSandbox(workshop);
       },
       readDiff,

@@ -19,8 +19,9 @@ import { createTeam, findTeam, readTeamTemplates } from './features/agents/agent
 import { ensurePublishedPrices } from './features/budgets/prices.ts';
 import { reviewTask } from './features/checks/review.ts';
 import { ensureInstallation, type Installation } from './features/identity/installation.ts';
-import type { ModelCatalog } from './features/models/catalog.ts';
+import type { ModelCatalog, ProviderKeys } from './features/models/catalog.ts';
 import { defaultModelTimeouts, type ModelDriver } from './features/models/port.ts';
+import { openProviderKeys } from './features/models/provider-keys.ts';
 import { newRunCaches, type RunDeps } from './features/runs/context.ts';
 import { Sweeper } from './features/runs/sweep.ts';
 import { Worker } from './features/runs/worker.ts';
@@ -118,7 +119,7 @@ export async function createApp(options: AppOptions): Promise<App> {
     });
     const sealer = await openSealer(db, ring, now());
     const installation = await transact(db, tx => prepareInstallation(tx, now()));
-    const models = createModels(options, disposers);
+    const models = createModels(options, disposers, openProviderKeys(db, sealer, clock));
     const workshop = await createWorkshop(options);
     const runDeps: RunDeps = {
       db,
@@ -279,28 +280,43 @@ async function prepareInstallation(
   return installation;
 }
 
-function createModels(options: AppOptions, disposers: (() => Promise<unknown>)[]): ModelCatalog {
+function createModels(
+  options: AppOptions,
+  disposers: (() => Promise<unknown>)[],
+  keys: ProviderKeys,
+): ModelCatalog {
   const { config } = options;
   const drivers = options.modelDrivers ?? configuredDrivers(config);
   for (const driver of drivers) disposers.push(() => driver.close());
   return {
     drivers: new Map(drivers.map(driver => [driver.provider, driver])),
     defaultModel: config.defaultModel,
+    keyless: options.modelDrivers ? new Set() : keylessProviders(config),
+    keys,
     timeouts: { ...defaultModelTimeouts, total: config.models.totalTimeoutMs },
   };
 }
 
 function configuredDrivers(config: Config): ModelDriver[] {
   const { anthropic, openai, compatible } = config.models;
-  const drivers: ModelDriver[] = [createScriptedDriver()];
-  if (anthropic.apiKey)
-    drivers.push(
-      createAnthropicDriver({ apiKey: anthropic.apiKey, baseUrl: anthropic.baseUrl ?? undefined }),
-    );
-  if (openai.apiKey && !compatible.baseUrl) drivers.push(createOpenAiDriver({ apiKey: openai.apiKey }));
+  const drivers: ModelDriver[] = [
+    createScriptedDriver(),
+    createAnthropicDriver({ apiKey: anthropic.apiKey, baseUrl: anthropic.baseUrl ?? undefined }),
+    createOpenAiDriver({ apiKey: compatible.baseUrl ? null : openai.apiKey }),
+  ];
   if (compatible.baseUrl)
     drivers.push(createOpenAiCompatibleDriver({ baseUrl: compatible.baseUrl, apiKey: compatible.apiKey }));
   return drivers;
+}
+
+/** Providers that only an organization with a key of its own can call. OPENAI_API_KEY is the endpoint's when there is one. */
+function keylessProviders(config: Config): ReadonlySet<string> {
+  const { anthropic, openai, compatible } = config.models;
+  const keyless = [
+    ...(anthropic.apiKey ? [] : ['anthropic']),
+    ...(openai.apiKey && !compatible.baseUrl ? [] : ['openai']),
+  ];
+  return new Set(keyless);
 }
 
 const probeLifeMs = { usable: 600_000, unusable: 15_000 };

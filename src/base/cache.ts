@@ -13,6 +13,10 @@ export class Cache<V> {
     this.#most = most;
   }
 
+  forget(key: string): void {
+    this.#entries.delete(key);
+  }
+
   /** The value under a key, read when it is not there or too old. A failed read is not kept. */
   get(key: string, read: () => Promise<V>): Promise<V> {
     const now = this.#clock.now();

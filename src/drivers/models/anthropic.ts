@@ -5,13 +5,13 @@ import { AnthropicReader } from './anthropic-stream.ts';
 import { type DriverOptions, headerValue, newDriver, operationUrl, usableKey } from './driver.ts';
 
 export interface AnthropicOptions extends DriverOptions {
-  apiKey: string;
+  /** Null: every call brings the key of its organization. */
+  apiKey: string | null;
   /** With or without `/v1` at its end. Default `https://api.anthropic.com`. */
   baseUrl?: string;
 }
 
 export function createAnthropicDriver(options: AnthropicOptions): ModelDriver {
-  const key = usableKey(options.apiKey) ?? '';
   const baseUrl = (options.baseUrl ?? 'https://api.anthropic.com').replace(/\/v1\/*$/, '');
   return newDriver(
     {
@@ -21,15 +21,16 @@ export function createAnthropicDriver(options: AnthropicOptions): ModelDriver {
       // Of the two versions in service the one that every compatible endpoint knows. For what is sent here they
       // differ in nothing but the temperature, which the newer one has removed.
       // There is no idempotency key in this API: a call that is sent again is generated and charged again.
-      headers: ({ request_id }) => ({
-        'x-api-key': key,
+      needsKey: true,
+      headers: ({ request_id }, key) => ({
+        'x-api-key': key ?? '',
         'anthropic-version': '2023-06-01',
         'x-request-id': headerValue(request_id),
       }),
       body: anthropicBody,
       reader: () => new AnthropicReader(),
     },
-    [key],
+    usableKey(options.apiKey),
     options,
   );
 }

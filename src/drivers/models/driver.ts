@@ -31,7 +31,8 @@ export interface DriverOptions {
   clock?: Clock;
 }
 
-export function newDriver(dialect: Dialect, secrets: readonly string[], options: DriverOptions): ModelDriver {
+/** @param ownKey for calls that bring no key of their organization. */
+export function newDriver(dialect: Dialect, ownKey: string | null, options: DriverOptions): ModelDriver {
   const dispatcher = options.dispatcher ?? newDispatcher();
   const attempts = new Set<Attempt>();
   let closed = false;
@@ -40,7 +41,10 @@ export function newDriver(dialect: Dialect, secrets: readonly string[], options:
     const started = performance.now();
     const failedWith = (failure: ModelFailure, usage: ModelUsage | null): ModelFailed => ({
       ok: false,
-      failure: { ...failure, message: cleanMessage(failure.message, secrets) },
+      failure: {
+        ...failure,
+        message: cleanMessage(failure.message, [ownKey ?? '', callOptions.api_key ?? '']),
+      },
       usage,
       total_ms: elapsedMs(started),
     });
@@ -48,13 +52,16 @@ export function newDriver(dialect: Dialect, secrets: readonly string[], options:
     const fault = faultOf(request);
     if (fault) return failedWith(fail('invalid_request', fault), { ...noUsage });
     try {
+      const key = usableKey(callOptions.api_key) ?? ownKey;
+      if (key === null && dialect.needsKey)
+        return failedWith(fail('unauthorized', noKey(dialect.provider)), { ...noUsage });
       const body = JSON.stringify(dialect.body(request));
       const answer = new Answer(dialect, callOptions, options.clock ?? systemClock, started);
       const ending = await post(
         dispatcher,
         {
           url: dialect.url,
-          headers: headersOf(dialect, callOptions),
+          headers: headersOf(dialect, callOptions, key),
           body,
           signal: callOptions.signal,
           timeouts: callOptions.timeouts,
@@ -115,13 +122,16 @@ function faultOf(request: ModelRequest): string | null {
     : `The tool "${choice.name}" is required, but the request does not have it.`;
 }
 
-function headersOf(dialect: Dialect, options: ModelCallOptions): Record<string, string> {
+const noKey = (provider: string): string =>
+  `There is no key for ${provider}: set the secret providers/${provider}/api-key, or give the server one.`;
+
+function headersOf(dialect: Dialect, options: ModelCallOptions, key: string | null): Record<string, string> {
   return {
     'content-type': 'application/json',
     accept: 'text/event-stream',
     'accept-encoding': 'identity',
     'user-agent': 'guildhall',
-    ...dialect.headers(options),
+    ...dialect.headers(options, key),
   };
 }
 

@@ -17,14 +17,14 @@ export interface OpenAiCompatibleOptions extends DriverOptions {
 }
 
 export function createOpenAiCompatibleDriver(options: OpenAiCompatibleOptions): ModelDriver {
-  const key = usableKey(options.apiKey);
   const provider = options.provider ?? 'openai-compatible';
   return newDriver(
     {
       provider,
       url: operationUrl(options.baseUrl, '/chat/completions'),
       requestIdHeader: 'x-request-id',
-      headers: ({ request_id, idempotency_key }) => ({
+      needsKey: false,
+      headers: ({ request_id, idempotency_key }, key) => ({
         ...(key === null ? {} : { authorization: `Bearer ${key}` }),
         'idempotency-key': headerValue(idempotency_key),
         'x-request-id': headerValue(request_id),
@@ -33,7 +33,7 @@ export function createOpenAiCompatibleDriver(options: OpenAiCompatibleOptions): 
       reader: ({ idempotency_key }) => new ChatReader(provider, idempotency_key),
       readWhole: readCompletion,
     },
-    key === null ? [] : [key],
+    usableKey(options.apiKey),
     options,
   );
 }

@@ -8,7 +8,8 @@ import { openAiBody } from './openai-request.ts';
 import { OpenAiReader } from './openai-stream.ts';
 
 export interface OpenAiOptions extends DriverOptions {
-  apiKey: string;
+  /** Null: every call brings the key of its organization. */
+  apiKey: string | null;
   /** Default `https://api.openai.com/v1`. */
   baseUrl?: string;
   organization?: string;
@@ -16,13 +17,13 @@ export interface OpenAiOptions extends DriverOptions {
 }
 
 export function createOpenAiDriver(options: OpenAiOptions): ModelDriver {
-  const key = usableKey(options.apiKey) ?? '';
   return newDriver(
     {
       provider: 'openai',
       url: operationUrl(options.baseUrl ?? 'https://api.openai.com/v1', '/responses'),
       requestIdHeader: 'x-request-id',
-      headers: ({ request_id, idempotency_key }) => ({
+      needsKey: true,
+      headers: ({ request_id, idempotency_key }, key) => ({
         authorization: `Bearer ${key}`,
         ...(options.organization ? { 'openai-organization': options.organization } : {}),
         ...(options.project ? { 'openai-project': options.project } : {}),
@@ -32,7 +33,7 @@ export function createOpenAiDriver(options: OpenAiOptions): ModelDriver {
       body: openAiBody,
       reader: () => new OpenAiReader(),
     },
-    [key],
+    usableKey(options.apiKey),
     options,
   );
 }

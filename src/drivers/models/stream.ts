@@ -15,7 +15,9 @@ export interface Dialect {
   url: URL;
   /** Header in which the provider gives its own id of the request. */
   requestIdHeader: string;
-  headers(options: ModelCallOptions): Record<string, string>;
+  /** Whether no call can be made without a key; a server of one's own may need none. */
+  needsKey: boolean;
+  headers(options: ModelCallOptions, key: string | null): Record<string, string>;
   body(request: ModelRequest): JsonObject;
   reader(options: ModelCallOptions): StreamReader;
   /** Reads an answer that came as one JSON document although a stream was asked for; false when it is none. */

@@ -64,7 +64,7 @@ export interface AgentDeps {
   clock: Clock;
   templates: Map<string, TeamTemplate>;
   /** @throws Problem `model_unknown` unless `<provider>/<model>` can be served. */
-  requireModel(model: string): void;
+  requireModel(actor: Actor, model: string): Promise<void>;
 }
 
 export function agentRoutes(server: Server, deps: AgentDeps): void {
@@ -192,7 +192,7 @@ export function agentRoutes(server: Server, deps: AgentDeps): void {
     async request => {
       const actor = actorOf(request);
       const { team_id: teamId, ...input } = request.body;
-      deps.requireModel(input.model);
+      await deps.requireModel(actor, input.model);
       return write(tenants, actor, now(), request, async tx =>
         show(await getAgent(tx, actor, await createAgent(tx, actor, now(), teamId, input)), 0),
       );
@@ -213,7 +213,7 @@ export function agentRoutes(server: Server, deps: AgentDeps): void {
     },
     async request => {
       const actor = actorOf(request);
-      if (request.body.model) deps.requireModel(request.body.model);
+      if (request.body.model) await deps.requireModel(actor, request.body.model);
       return write(tenants, actor, now(), request, async tx =>
         show(await changeAgent(tx, actor, now(), request.params.id, request.body), 0),
       );

@@ -135,6 +135,8 @@ export interface ModelCallOptions {
   idempotency_key: string;
   /** Follows the call through logs; sent as `x-request-id` where allowed. */
   request_id: string;
+  /** The key of the organization, instead of the one that the driver was made with. */
+  api_key?: string;
   /** Live text as it arrives. Not called after the outcome resolves. */
   onText?: (text: string) => void;
 }

@@ -11,7 +11,7 @@ import { redactor } from '../../platform/secrets/redactor.ts';
 import { getAgentVersion, type Roster, readRoster } from '../agents/agents.ts';
 import { closeReservations } from '../budgets/budgets.ts';
 import { findPrice } from '../budgets/prices.ts';
-import { resolveModel } from '../models/catalog.ts';
+import { resolveModelFor } from '../models/catalog.ts';
 import { isEnded } from '../tasks/task-states.ts';
 import { getTask } from '../tasks/tasks.ts';
 import { type Activity, nextSeq, nowOf, type RunDeps, record } from './context.ts';
@@ -122,7 +122,7 @@ async function resumeJournal(db: Db, lease: Lease, now: Date): Promise<Step[]> {
 
 async function resolveOrFail(deps: RunDeps, lease: Lease, name: string) {
   try {
-    return resolveModel(deps.models, name);
+    return await resolveModelFor(deps.models, lease.actor.organizationId, name);
   } catch (error) {
     const problem = toProblem(error);
     const task = await getTask(deps.db, lease.actor, lease.taskId);

@@ -14,6 +14,7 @@ import { charge, closeReservations, type Hold, reserve } from '../budgets/budget
 import { costOf, dearestInputCost, findPrice, lockPrices, type Price } from '../budgets/prices.ts';
 import { bookUsage } from '../budgets/usage.ts';
 import type { ContentPart, ModelFailed, ModelRequest, ModelSuccess } from '../models/port.ts';
+import { callWithKey } from '../models/provider-keys.ts';
 import { type Activity, nextSeq, nowOf, record } from './context.ts';
 import { fail } from './ending.ts';
 import { commitStep, type StepUsage, stepKey } from './journal.ts';
@@ -94,7 +95,7 @@ export async function callModel(activity: Activity): Promise<'went_on' | 'stoppe
     { run_id: lease.runId, seq, model: request.model, request_id: lease.actor.requestId },
     'model call',
   );
-  const outcome = await model.driver.call(request, {
+  const outcome = await callWithKey(deps.models, lease.actor.organizationId, model, request, {
     signal: activity.signal,
     timeouts: deps.models.timeouts,
     idempotency_key: stepKey(lease.runId, seq),

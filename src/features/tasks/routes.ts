@@ -82,7 +82,7 @@ export interface TaskDeps {
   /** Looks at a repository before anything is created. @throws Problem that says what is wrong with it. */
   inspectRepository(input: NonNullable<TaskInput['repository']>): Promise<TaskSource>;
   /** @throws Problem when tasks cannot run now: no sandbox, no key for the model. */
-  requireReady(agentModels: string[], needsSandbox: boolean): Promise<void>;
+  requireReady(actor: Actor, agentModels: string[], needsSandbox: boolean): Promise<void>;
   /** The unified diff that a task delivered, or null. */
   readDiff(db: Reader, actor: Actor, task: Task): Promise<string | null>;
 }
@@ -117,7 +117,7 @@ export function taskRoutes(server: Server, deps: TaskDeps): void {
           : { stored: null, lead: await findLead(tx, actor, input.team) };
       });
       if (stored) return stored;
-      await deps.requireReady(lead.models, true);
+      await deps.requireReady(actor, lead.models, true);
       const source = input.repository ? await deps.inspectRepository(input.repository) : null;
       return write(tenants, actor, now(), request, async tx => {
         const task = await createTask(
