@@ -1,5 +1,5 @@
 /** The API of an app: every feature's routes on one server, the page beside them, and what is ready. */
-import { stat } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import fastifyStatic from '@fastify/static';
@@ -18,6 +18,7 @@ import { inspectSource } from './features/sandboxes/source.ts';
 import { requireSandbox } from './features/sandboxes/workshop.ts';
 import { toolArguments } from './features/tools/catalog.ts';
 import { isMigrated } from './platform/db/migrate.ts';
+import { docsPolicy, noncedPage, pagePolicy } from './platform/http/headers.ts';
 import { type Counted, limitAddresses, limitPrincipals } from './platform/http/limits.ts';
 import { redactProblems } from './platform/http/problem-redaction.ts';
 import { createServer, type Server } from './platform/http/server.ts';
@@ -35,7 +36,14 @@ const pageDirectory = join(import.meta.dirname, '../web/dist');
 export async function createApi(app: App, clock: Clock, version: string): Promise<Api> {
   const { db, config, log, models, workshop } = app;
   const https = config.publicUrl?.startsWith('https://') ?? false;
-  const server = await createServer({ log, version, https });
+  const server = await createServer({
+    log,
+    version,
+    https,
+    trustedProxies: config.http.trustedProxies,
+    corsOrigins: config.http.corsOrigins,
+    hosts: { publicUrl: config.publicUrl, allowed: config.http.allowedHosts },
+  });
   server.decorate('behindHttps', https);
   redactProblems(server, app.redactor);
   const tail = new EventTail(db, error => log.warn({ reason: messageOf(error) }, 'events could not be read'));
@@ -54,7 +62,7 @@ export async function createApi(app: App, clock: Clock, version: string): Promis
   });
   limitPrincipals(server, limits.limiter, countedAs);
   const templates = await readTeamTemplates();
-  await server.register(swaggerUi, { routePrefix: '/docs' });
+  await server.register(swaggerUi, { routePrefix: '/docs', staticCSP: docsPolicy });
   // In a plugin of their own, so that the OpenAPI document sees every route.
   await server.register(async routes => {
     addRoutes(routes as unknown as Server, {
@@ -122,7 +130,9 @@ function countedAs({ principal }: FastifyRequest): Counted | null {
 
 /** The page: hashed files for ever, and its start page for every address that it has screens for. */
 async function pageRoutes(server: Server): Promise<void> {
-  if (!(await stat(join(pageDirectory, 'index.html')).catch(() => null))) return;
+  const html = await readFile(join(pageDirectory, 'index.html'), 'utf8').catch(() => null);
+  if (html === null) return;
+  const makePage = noncedPage(html);
   server.addHook('onRoute', route => {
     route.config = { ...route.config, public: true, limit: 'none' };
     route.schema = { hide: true };
@@ -150,7 +160,14 @@ async function pageRoutes(server: Server): Promise<void> {
     '/system',
     '/system/*',
   ]) {
-    server.get(path, (_request, reply) => reply.header('cache-control', 'no-cache').sendFile('index.html'));
+    server.get(path, (_request, reply) => {
+      const page = makePage();
+      return reply
+        .header('content-security-policy', pagePolicy(page.nonce))
+        .header('cache-control', 'no-store')
+        .type('text/html; charset=utf-8')
+        .send(page.html);
+    });
   }
 }
 

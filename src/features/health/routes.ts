@@ -49,7 +49,7 @@ export function healthRoutes(server: Server, deps: HealthDeps): void {
     '/livez',
     {
       // Probes of the process count as nothing: it costs nothing to answer them.
-      config: { ...open, limit: 'none' },
+      config: { ...open, limit: 'none', probe: true },
       schema: {
         tags: ['health'],
         summary: 'The process answers',
@@ -62,7 +62,7 @@ export function healthRoutes(server: Server, deps: HealthDeps): void {
   server.get(
     '/readyz',
     {
-      config: open,
+      config: { ...open, probe: true },
       schema: {
         tags: ['health'],
         summary: 'All that is required works; names what does not',

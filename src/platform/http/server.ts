@@ -4,7 +4,7 @@
  * by default `read` for GET and `write` for the rest.
  */
 import cookie from '@fastify/cookie';
-import helmet from '@fastify/helmet';
+import cors from '@fastify/cors';
 import swagger from '@fastify/swagger';
 import fastify, {
   type FastifyBaseLogger,
@@ -14,7 +14,6 @@ import fastify, {
   LogController,
 } from 'fastify';
 import {
-  hasZodFastifySchemaValidationErrors,
   jsonSchemaTransform,
   jsonSchemaTransformObject,
   serializerCompiler,
@@ -22,11 +21,14 @@ import {
   type ZodTypeProvider,
 } from 'fastify-type-provider-zod';
 import { newId } from '../../base/ids.ts';
-import { Problem, toProblem } from '../../base/problem.ts';
-import { isConnectionLoss, sqlState, uniqueViolation } from '../db/db.ts';
 import { tagBody } from './etag.ts';
-import { problemSchema } from './schemas.ts';
+import { addSafeHeaders } from './headers.ts';
+import { type HostOptions, requireHost } from './hosts.ts';
+import { parseJsonStrictly } from './json.ts';
+import { knowMethods } from './methods.ts';
+import { asProblem, refuseUnreadable, sendProblem } from './problems.ts';
 import { requireStorable } from './text.ts';
+import { refuseUnknown } from './unknown-fields.ts';
 
 export type Server = FastifyInstance<any, any, any, FastifyBaseLogger, ZodTypeProvider>;
 
@@ -44,9 +46,19 @@ export interface ServerOptions {
   version: string;
   /** Whether cookies and HSTS may rely on https. */
   https: boolean;
+  /** Addresses and ranges whose `X-Forwarded-*` is believed; default: nobody's. */
+  trustedProxies?: readonly string[];
+  /** Other pages that may call the API; default: none. */
+  corsOrigins?: readonly string[];
+  /** Names that the server answers to; default: any, for servers that nobody but a test reaches. */
+  hosts?: HostOptions;
 }
 
 const bodyLimitBytes = 1024 * 1024;
+/** A client has this long for its header, and for the whole request with its body. */
+const headersTimeoutMs = 15_000;
+const requestTimeoutMs = 60_000;
+const headerLimitBytes = 16 * 1024;
 const requestIdForm = /^[A-Za-z0-9_.-]{1,100}$/;
 
 export async function createServer(options: ServerOptions): Promise<Server> {
@@ -54,6 +66,14 @@ export async function createServer(options: ServerOptions): Promise<Server> {
     loggerInstance: options.log,
     bodyLimit: bodyLimitBytes,
     forceCloseConnections: true,
+    requestTimeout: requestTimeoutMs,
+    http: {
+      headersTimeout: headersTimeoutMs,
+      maxHeaderSize: headerLimitBytes,
+      connectionsCheckingInterval: 5_000,
+    },
+    clientErrorHandler: refuseUnreadable,
+    trustProxy: options.trustedProxies?.length ? [...options.trustedProxies] : false,
     requestIdHeader: false,
     genReqId: (request: { headers: Record<string, unknown> }) => {
       const given = request.headers['x-request-id'];
@@ -68,18 +88,14 @@ export async function createServer(options: ServerOptions): Promise<Server> {
   server.setValidatorCompiler(validatorCompiler);
   server.setSerializerCompiler(serializerCompiler);
   server.setErrorHandler((error, request, reply) => sendProblem(asProblem(error), request, reply, error));
-  server.setNotFoundHandler((request, reply) =>
-    sendProblem(
-      new Problem(
-        'missing',
-        'route_missing',
-        `There is nothing at ${request.method} ${request.url.split('?')[0]}.`,
-      ),
-      request,
-      reply,
-    ),
-  );
   server.addHook('onRequest', async (request, reply) => void reply.header('x-request-id', request.id));
+  await addSafeHeaders(server, options.https);
+  if (options.hosts) requireHost(server, options.hosts);
+  if (options.corsOrigins?.length) await allowOrigins(server, options.corsOrigins);
+  const unrouted = knowMethods(server);
+  server.setNotFoundHandler((request, reply) => sendProblem(unrouted(request, reply), request, reply));
+  parseJsonStrictly(server);
+  refuseUnknown(server);
   server.addHook('preValidation', async request => {
     // No body at all is the empty one: its schema says what may be left out.
     if (request.body === undefined && request.routeOptions.schema?.body) request.body = {};
@@ -87,24 +103,6 @@ export async function createServer(options: ServerOptions): Promise<Server> {
   });
   server.addHook('onSend', tagBody);
   await server.register(cookie);
-  await server.register(helmet, {
-    contentSecurityPolicy: {
-      useDefaults: false,
-      directives: {
-        'default-src': ["'self'"],
-        'script-src': ["'self'"],
-        'style-src': ["'self'", "'unsafe-inline'"],
-        'img-src': ["'self'", 'data:'],
-        'connect-src': ["'self'"],
-        'object-src': ["'none'"],
-        'base-uri': ["'none'"],
-        'form-action': ["'self'"],
-        'frame-ancestors': ["'none'"],
-      },
-    },
-    strictTransportSecurity: options.https ? { maxAge: 31_536_000 } : false,
-    referrerPolicy: { policy: 'no-referrer' },
-  });
   await server.register(swagger, {
     openapi: {
       openapi: '3.1.0',
@@ -136,85 +134,29 @@ export async function createServer(options: ServerOptions): Promise<Server> {
   return server;
 }
 
-/** Any error that reaches the edge as a Problem. */
-function asProblem(error: unknown): Problem {
-  if (error instanceof Problem) return error;
-  if (hasZodFastifySchemaValidationErrors(error)) {
-    const fields = error.validation.map(issue => ({
-      path: `${error.validationContext ?? 'body'}${issue.instancePath.replaceAll('/', '.')}`,
-      message: issue.message ?? 'is not valid',
-    }));
-    const text = fields.map(f => `${f.path}: ${f.message}`).join('; ');
-    return new Problem('invalid', 'request_invalid', `The request is not valid: ${text}.`, {
-      detail: { fields },
-    });
-  }
-  if (isConnectionLoss(error))
-    return new Problem(
-      'unavailable',
-      'database_unavailable',
-      'The database cannot be reached just now. Try again; a write under the same Idempotency-Key.',
-      { retryAfterSeconds: 1, cause: error },
-    );
-  if (sqlState(error) === uniqueViolation)
-    return new Problem('conflict', 'already_exists', 'Somebody made one of that name at the same moment.', {
-      cause: error,
-    });
-  if (/^(40001|40P01|55P03)$/.test(sqlState(error) ?? ''))
-    return new Problem('unavailable', 'busy', 'Others changed the same at this moment. Try again.', {
-      retryAfterSeconds: 1,
-      cause: error,
-    });
-  const { statusCode, code } = error as { statusCode?: number; code?: string };
-  if (statusCode === 413)
-    return new Problem('invalid', 'body_too_large', 'The body of the request is larger than 1 MiB.', {
-      status: 413,
-    });
-  if (statusCode === 415)
-    return new Problem('invalid', 'media_type_unsupported', 'Send the body as application/json.', {
-      status: 415,
-    });
-  if (code === 'FST_ERR_BAD_URL')
-    return new Problem('invalid', 'address_malformed', 'The address of the request cannot be read.', {
-      status: 400,
-    });
-  if (statusCode === 400)
-    return new Problem(
-      'invalid',
-      'request_malformed',
-      'The request could not be read: is the body valid JSON?',
-      { status: 400 },
-    );
-  if (statusCode && statusCode < 500)
-    return new Problem('invalid', (code ?? 'request_refused').toLowerCase(), 'The request was refused.', {
-      status: statusCode,
-    });
-  return toProblem(error);
-}
-
-/** RFC 9457: https://www.rfc-editor.org/rfc/rfc9457 */
-function sendProblem(problem: Problem, request: FastifyRequest, reply: FastifyReply, error?: unknown): void {
-  if (problem.kind === 'bug') request.log.error({ err: problem.cause ?? error }, 'request failed');
-  else
-    request.log.info(
-      { code: problem.code, cause: problem.cause ? String(problem.cause) : undefined },
-      problem.message,
-    );
-  if (problem.retryAfterSeconds !== undefined) reply.header('retry-after', String(problem.retryAfterSeconds));
-  if (problem.status === 401) reply.header('www-authenticate', 'Bearer realm="guildhall"');
-  reply
-    .status(problem.status)
-    .header('x-request-id', request.id)
-    .type('application/problem+json')
-    .serializer((payload: unknown) => JSON.stringify(payload))
-    .send(
-      problemSchema.parse({
-        type: `urn:guildhall:problem:${problem.code}`,
-        title: problem.message,
-        status: problem.status,
-        code: problem.code,
-        request_id: request.id,
-        ...(problem.detail ? { detail: problem.detail } : {}),
-      }),
-    );
+/** Pages of these origins may call the API and read its answers; for all others the browser refuses. */
+async function allowOrigins(server: Server, origins: readonly string[]): Promise<void> {
+  await server.register(cors, {
+    origin: [...origins],
+    credentials: true,
+    strictPreflight: false,
+    methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
+    allowedHeaders: [
+      'authorization',
+      'content-type',
+      'idempotency-key',
+      'if-match',
+      'if-none-match',
+      'last-event-id',
+      'x-csrf-token',
+      'x-request-id',
+    ],
+    exposedHeaders: ['etag', 'ratelimit', 'ratelimit-policy', 'retry-after', 'x-request-id'],
+    maxAge: 600,
+  });
+  // Answers may be read by the page of another origin, which the default forbids.
+  server.addHook('onRequest', async (request, reply) => {
+    if (origins.includes(request.headers.origin ?? ''))
+      reply.header('cross-origin-resource-policy', 'cross-origin');
+  });
 }
