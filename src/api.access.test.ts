@@ -2,6 +2,13 @@ import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import { startTestApp } from '../test/harness/app.ts';
 import { pathOf, recordRoutes, sampleBodies } from '../test/harness/routes.ts';
+import {
+  bundleOf,
+  type Permission,
+  permissionsNamed,
+  permissionsOf,
+  roles,
+} from './features/identity/permissions.ts';
 
 const routes = recordRoutes();
 const guildhall = await startTestApp({ roles: ['api'] });
@@ -13,7 +20,11 @@ const openToAll: [RegExp, string][] = [
   [/^\/readyz$/, 'as above'],
   [/^\/version$/, 'as above'],
   [/^\/api\/v1\/sign-in$/, 'this is how a credential is had'],
-  [/^\/(|sign-in|tasks|approvals|agents|system)(\/\*)?$/, 'the page: a frame without data'],
+  [/^\/api\/v1\/auth\//, 'as above'],
+  [
+    /^\/(|sign-in|set-password|invitation|account|tasks|approvals|agents|system)(\/\*)?$/,
+    'the page: a frame without data',
+  ],
   [
     /^\/(index\.html|favicon\.[a-z]+|assets\/.*|[\w-]+\.(svg|png|ico|js|webmanifest|txt))$/,
     'files of the page',
@@ -48,7 +59,7 @@ test('IAM-01 every route but the listed ones answers 401 to whoever has no crede
   for (const { method, url } of routes) {
     const response = await request(method, url, {});
     await response.body?.cancel();
-    if (isOpen(url) ? response.status === 401 && url !== '/api/v1/sign-in' : response.status !== 401) {
+    if (isOpen(url) ? response.status === 401 && !/sign-in$|\/auth\//.test(url) : response.status !== 401) {
       answers.push(`${method} ${url}: ${response.status}`);
     }
   }
@@ -57,15 +68,25 @@ test('IAM-01 every route but the listed ones answers 401 to whoever has no crede
 });
 
 test('IAM-01 events need a credential too, and none is read from the address', async () => {
-  for (const path of [
-    '/api/v1/events',
-    `/api/v1/events?key=${guildhall.key}`,
-    `/api/v1/events?token=${guildhall.key}`,
-  ]) {
-    const response = await fetch(`${guildhall.app.url}${path}`);
-    assert.equal(response.status, 401, path);
-    assert.equal(response.headers.get('www-authenticate'), 'Bearer realm="guildhall"');
-    assert.match(response.headers.get('content-type') ?? '', /^application\/problem\+json/);
+  const response = await fetch(`${guildhall.app.url}/api/v1/events`);
+  assert.equal(response.status, 401);
+  assert.equal(response.headers.get('www-authenticate'), 'Bearer realm="guildhall"');
+  assert.match(response.headers.get('content-type') ?? '', /^application\/problem\+json/);
+});
+
+test('IAM-08 a credential in an address is refused on every route, whoever sends it, and is not repeated', async () => {
+  const paths = ['/', '/livez', '/nowhere', '/api/v1/events', '/api/v1/tasks', '/api/v1/me', '/docs'];
+  for (const name of ['token', 'access_token', 'api_key', 'Token', 'ACCESS_TOKEN', 'jwt']) {
+    for (const path of paths) {
+      for (const authorization of [undefined, `Bearer ${guildhall.key}`]) {
+        const response = await fetch(`${guildhall.app.url}${path}?a=1&${name}=${guildhall.key}`, {
+          headers: authorization ? { authorization } : {},
+        });
+        const text = await response.text();
+        assert.deepEqual([response.status, JSON.parse(text).code], [400, 'credential_in_url'], path);
+        assert.ok(!text.includes(guildhall.key));
+      }
+    }
   }
 });
 
@@ -95,53 +116,61 @@ test('IAM-01 what looks like a credential but is none is refused', async () => {
   assert.equal(cookie.status, 401);
 });
 
-test('IAM-03 a read-only key reads, and can neither write nor use what admins use', async () => {
-  const authorization = `Bearer ${await newKey(['read'])}`;
-  const wrong: string[] = [];
-  for (const { method, url, scope } of routes.filter(r => !r.public && r.url !== '/api/v1/events')) {
-    const response = await request(method, url, { authorization });
+/** Answers of all routes that a principal must be allowed to come to, for one key. */
+async function refusals(key: string): Promise<Map<string, boolean>> {
+  const refused = new Map<string, boolean>();
+  for (const { method, url, permission } of routes.filter(r => r.permission && r.url !== '/api/v1/events')) {
+    const response = await request(method, url, { authorization: `Bearer ${key}` });
     const text = await response.text();
-    const refused =
-      response.status === 403 && (method === 'HEAD' || JSON.parse(text).code === 'scope_missing');
-    if (refused !== (scope !== 'read')) wrong.push(`${method} ${url}: ${response.status}`);
+    const code = method === 'HEAD' || response.status !== 403 ? null : JSON.parse(text).code;
+    const missing = ['scope_missing', 'permission_missing'].includes(code);
+    refused.set(`${method} ${url} ${permission}`, method === 'HEAD' ? response.status === 403 : missing);
   }
-  assert.deepEqual(wrong, []);
-});
+  return refused;
+}
 
-test('IAM-03 a key without the scope admin is refused by every route for admins', async () => {
-  const authorization = `Bearer ${await newKey(['read', 'write'])}`;
-  const forAdmins = routes.filter(r => r.scope === 'admin');
-  assert.deepEqual(
-    new Set(forAdmins.filter(r => r.method !== 'HEAD').map(r => `${r.method} ${r.url}`)),
-    new Set([
-      'POST /api/v1/sign-in-links',
-      'GET /api/v1/api-keys',
-      'POST /api/v1/api-keys',
-      'DELETE /api/v1/api-keys/:id',
-      'PUT /api/v1/budgets',
-      'POST /api/v1/prices',
-      'POST /api/v1/teams',
-      'POST /api/v1/agents',
-      'PATCH /api/v1/agents/:id',
-    ]),
-  );
-  for (const { method, url } of forAdmins) {
-    assert.equal((await request(method, url, { authorization })).status, 403, `${method} ${url}`);
+test('IAM-03 a key comes to the routes of the bundles that it names, and to no other', async () => {
+  for (const scopes of [['read'], ['write'], ['admin'], ['read', 'write'], ['task.create', 'usage.read']]) {
+    const allowed = permissionsNamed(scopes);
+    const wrong = [...(await refusals(await newKey(scopes)))].filter(
+      ([route, refused]) => refused === allowed.has(route.split(' ')[2] as Permission),
+    );
+    assert.deepEqual(wrong, [], scopes.join(' '));
   }
 });
 
-test('IAM-03 a key that only writes cannot read', async () => {
-  const authorization = `Bearer ${await newKey(['write'])}`;
-  assert.equal((await request('GET', '/api/v1/tasks', { authorization })).status, 403);
-  assert.equal((await request('POST', '/api/v1/tasks/:id/cancel', { authorization })).status, 404);
+test('IAM-04 every role comes to the routes that the table of permissions gives it, and to no other', async () => {
+  const { db } = guildhall.database;
+  const { ownerId } = guildhall.app.installation;
+  const key = await newKey(['read', 'write', 'admin']);
+  for (const role of roles) {
+    await db.updateTable('members').set({ role }).where('id', '=', ownerId).execute();
+    if (role === 'none') {
+      const answer = await request('GET', '/api/v1/tasks', { authorization: `Bearer ${key}` });
+      const { code } = (await answer.json()) as { code: string };
+      assert.deepEqual([answer.status, code], [403, 'no_access']);
+      continue;
+    }
+    const allowed = permissionsOf(role);
+    const wrong = [...(await refusals(key))].filter(
+      ([route, refused]) => refused === allowed.has(route.split(' ')[2] as Permission),
+    );
+    assert.deepEqual(wrong, [], role);
+  }
+  await db.updateTable('members').set({ role: 'owner' }).where('id', '=', ownerId).execute();
 });
 
-test('X-13 every write of the API needs more than the scope read, but for signing out', () => {
+test('X-13 every write of the API needs a permission that is not of reading, but for what concerns only oneself', () => {
   const lax = routes.filter(
-    r => !['GET', 'HEAD', 'OPTIONS'].includes(r.method) && !r.public && r.scope === 'read',
+    r =>
+      !['GET', 'HEAD', 'OPTIONS'].includes(r.method) &&
+      !r.public &&
+      (r.permission === null || bundleOf(r.permission) === 'read'),
   );
+  const own = /^\/api\/v1\/(sign-out|account\/|sessions\/|invitations\/accept$)/;
   assert.deepEqual(
-    lax.map(r => `${r.method} ${r.url}`),
-    ['POST /api/v1/sign-out'],
+    lax.map(r => `${r.method} ${r.url}`).filter(route => !own.test(route.split(' ')[1] as string)),
+    [],
   );
+  for (const r of lax) assert.ok(r.signedIn, r.url);
 });

@@ -62,7 +62,12 @@ export async function createApi(app: App, clock: Clock, version: string): Promis
   });
   limitPrincipals(server, limits.limiter, countedAs);
   const templates = await readTeamTemplates();
-  await server.register(swaggerUi, { routePrefix: '/docs', staticCSP: docsPolicy });
+  await server.register(async docs => {
+    docs.addHook('onRoute', route => {
+      route.config = { ...route.config, signedIn: true };
+    });
+    await docs.register(swaggerUi, { routePrefix: '/docs', staticCSP: docsPolicy });
+  });
   // In a plugin of their own, so that the OpenAPI document sees every route.
   await server.register(async routes => {
     addRoutes(routes as unknown as Server, {
@@ -70,7 +75,7 @@ export async function createApi(app: App, clock: Clock, version: string): Promis
       tenants: app.tenants,
       sealer: app.sealer,
       clock,
-      mayStillRead: access.mayStillRead,
+      findReader: access.findReader,
       tail,
       version,
       gitSha: null,

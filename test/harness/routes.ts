@@ -2,13 +2,18 @@
 import { subscribe } from 'node:diagnostics_channel';
 import type { FastifyInstance, RouteOptions } from 'fastify';
 import { newId } from '../../src/base/ids.ts';
+import type { Permission } from '../../src/features/identity/permissions.ts';
 
 export interface RecordedRoute {
   method: string;
   /** As registered: `/api/v1/tasks/:id`. */
   url: string;
   readonly public: boolean;
-  scope: 'read' | 'write' | 'admin';
+  /** Whoever is signed in may come. */
+  readonly signedIn: boolean;
+  readonly permission: Permission | null;
+  /** Whether agents may come with the tokens of their runs. */
+  readonly agents: boolean;
   /** Left out of the OpenAPI document. */
   hidden: boolean;
 }
@@ -20,7 +25,6 @@ export function recordRoutes(): RecordedRoute[] {
     const { fastify } = message as { fastify: FastifyInstance };
     fastify.addHook('onRoute', (route: RouteOptions) => {
       for (const method of [route.method].flat()) {
-        const reads = ['GET', 'HEAD', 'OPTIONS'].includes(method);
         routes.push({
           method,
           url: route.url,
@@ -28,7 +32,15 @@ export function recordRoutes(): RecordedRoute[] {
           get public() {
             return route.config?.public === true;
           },
-          scope: route.config?.scope ?? (reads ? 'read' : 'write'),
+          get signedIn() {
+            return route.config?.signedIn === true;
+          },
+          get permission() {
+            return route.config?.permission ?? null;
+          },
+          get agents() {
+            return route.config?.agents === true;
+          },
           hidden: (route.schema as { hide?: boolean } | undefined)?.hide === true,
         });
       }

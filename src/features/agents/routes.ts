@@ -4,11 +4,14 @@ import { idPattern } from '../../base/ids.ts';
 import { Problem } from '../../base/problem.ts';
 import type { Clock } from '../../base/time.ts';
 import type { Reader, Tenants } from '../../platform/db/db.ts';
+import type { Row } from '../../platform/db/schema.ts';
 import { problemResponses, time } from '../../platform/http/schemas.ts';
 import type { Server } from '../../platform/http/server.ts';
 import { write } from '../../platform/http/write.ts';
 import type { Actor } from '../../platform/journal/facts.ts';
-import { actorOf } from '../identity/access.ts';
+import { actorOf, principalOf } from '../identity/access.ts';
+import { classifications, type Permission } from '../identity/permissions.ts';
+import { may, type Principal, requireMay } from '../identity/principal.ts';
 import {
   type Agent,
   agentChange,
@@ -45,7 +48,14 @@ const agentView = z
   .meta({ id: 'Agent' });
 
 const teamView = z
-  .object({ id: z.string(), name: z.string(), template: z.string(), created_at: z.string() })
+  .object({
+    id: z.string(),
+    name: z.string(),
+    template: z.string(),
+    parent_team_id: z.string().nullable(),
+    clearance: z.enum(classifications).describe('Its agents work on projects up to this class.'),
+    created_at: z.string(),
+  })
   .meta({ id: 'Team' });
 
 function show(agent: Agent, openRuns: number): z.output<typeof agentView> {
@@ -54,9 +64,37 @@ function show(agent: Agent, openRuns: number): z.output<typeof agentView> {
   return { ...rest, state, open_runs: openRuns, created_at: time(agent.created_at) };
 }
 
-async function showAll(db: Reader, actor: Actor, teamId?: string): Promise<z.output<typeof agentView>[]> {
-  const open = await countOpenRuns(db, actor);
-  return (await listAgents(db, actor, teamId)).map(agent => show(agent, open.get(agent.id) ?? 0));
+const showTeam = (team: Row<'teams'>): z.output<typeof teamView> => ({
+  id: team.id,
+  name: team.name,
+  template: team.template,
+  parent_team_id: team.parent_team_id,
+  clearance: team.clearance,
+  created_at: time(team.created_at),
+});
+
+async function showAll(
+  db: Reader,
+  principal: Principal,
+  teamId?: string,
+): Promise<z.output<typeof agentView>[]> {
+  const open = await countOpenRuns(db, principal.actor);
+  return (await listAgents(db, principal.actor, teamId))
+    .filter(agent => may(principal, 'agent.read', { teamId: agent.team_id }))
+    .map(agent => show(agent, open.get(agent.id) ?? 0));
+}
+
+/** An agent of a team in which somebody may do this. @throws Problem `agent_missing`, `permission_missing`. */
+async function agentFor(
+  db: Reader,
+  principal: Principal,
+  permission: Permission,
+  id: string,
+): Promise<Agent> {
+  const agent = await getAgent(db, principal.actor, id);
+  const missing = () => new Problem('missing', 'agent_missing', 'There is no such agent.');
+  requireMay(principal, permission, { teamId: agent.team_id }, missing);
+  return agent;
 }
 
 export interface AgentDeps {
@@ -75,6 +113,7 @@ export function agentRoutes(server: Server, deps: AgentDeps): void {
   server.get(
     '/api/v1/team-templates',
     {
+      config: { permission: 'agent.read' },
       schema: {
         tags: ['agents'],
         summary: 'Templates that a team can be made from',
@@ -100,6 +139,7 @@ export function agentRoutes(server: Server, deps: AgentDeps): void {
   server.get(
     '/api/v1/teams',
     {
+      config: { permission: 'team.read' },
       schema: {
         tags: ['agents'],
         summary: 'List teams',
@@ -107,16 +147,17 @@ export function agentRoutes(server: Server, deps: AgentDeps): void {
       },
     },
     async request => {
-      const actor = actorOf(request);
-      const teams = await tenants.within(actor, tx => listTeams(tx, actor));
-      return { items: teams.map(t => ({ ...t, created_at: time(t.created_at) })) };
+      const principal = principalOf(request);
+      const teams = await tenants.within(principal.actor, tx => listTeams(tx, principal.actor));
+      const seen = teams.filter(team => may(principal, 'team.read', { teamId: team.id }));
+      return { items: seen.map(showTeam) };
     },
   );
 
   server.post(
     '/api/v1/teams',
     {
-      config: { scope: 'admin' },
+      config: { permission: 'team.create' },
       schema: {
         tags: ['agents'],
         summary: 'Make a team from a template',
@@ -136,7 +177,7 @@ export function agentRoutes(server: Server, deps: AgentDeps): void {
       const actor = actorOf(request);
       return write(tenants, actor, now(), request, async tx => {
         const team = await createTeam(tx, actor, now(), request.body.name, template);
-        return { id: team.id, name: team.name, template: team.template, created_at: time(team.created_at) };
+        return showTeam(team);
       });
     },
   );
@@ -144,6 +185,7 @@ export function agentRoutes(server: Server, deps: AgentDeps): void {
   server.get(
     '/api/v1/agents',
     {
+      config: { permission: 'agent.read' },
       schema: {
         tags: ['agents'],
         summary: 'List agents',
@@ -152,14 +194,17 @@ export function agentRoutes(server: Server, deps: AgentDeps): void {
       },
     },
     async request => {
-      const actor = actorOf(request);
-      return { items: await tenants.within(actor, tx => showAll(tx, actor, request.query.team_id)) };
+      const principal = principalOf(request);
+      return {
+        items: await tenants.within(principal.actor, tx => showAll(tx, principal, request.query.team_id)),
+      };
     },
   );
 
   server.get(
     '/api/v1/agents/:id',
     {
+      config: { permission: 'agent.read' },
       schema: {
         tags: ['agents'],
         summary: 'One agent',
@@ -171,7 +216,7 @@ export function agentRoutes(server: Server, deps: AgentDeps): void {
       const actor = actorOf(request);
       return tenants.within(actor, async tx =>
         show(
-          await getAgent(tx, actor, request.params.id),
+          await agentFor(tx, principalOf(request), 'agent.read', request.params.id),
           (await countOpenRuns(tx, actor)).get(request.params.id) ?? 0,
         ),
       );
@@ -181,7 +226,7 @@ export function agentRoutes(server: Server, deps: AgentDeps): void {
   server.post(
     '/api/v1/agents',
     {
-      config: { scope: 'admin' },
+      config: { permission: 'agent.manage' },
       schema: {
         tags: ['agents'],
         summary: 'Add an agent to a team',
@@ -193,16 +238,18 @@ export function agentRoutes(server: Server, deps: AgentDeps): void {
       const actor = actorOf(request);
       const { team_id: teamId, ...input } = request.body;
       await deps.requireModel(actor, input.model);
-      return write(tenants, actor, now(), request, async tx =>
-        show(await getAgent(tx, actor, await createAgent(tx, actor, now(), teamId, input)), 0),
-      );
+      return write(tenants, actor, now(), request, async tx => {
+        const missing = () => new Problem('missing', 'team_missing', 'There is no such team.');
+        requireMay(principalOf(request), 'agent.manage', { teamId }, missing);
+        return show(await getAgent(tx, actor, await createAgent(tx, actor, now(), teamId, input)), 0);
+      });
     },
   );
 
   server.patch(
     '/api/v1/agents/:id',
     {
-      config: { scope: 'admin' },
+      config: { permission: 'agent.manage' },
       schema: {
         tags: ['agents'],
         summary: 'Change an agent: its next version',
@@ -214,9 +261,10 @@ export function agentRoutes(server: Server, deps: AgentDeps): void {
     async request => {
       const actor = actorOf(request);
       if (request.body.model) await deps.requireModel(actor, request.body.model);
-      return write(tenants, actor, now(), request, async tx =>
-        show(await changeAgent(tx, actor, now(), request.params.id, request.body), 0),
-      );
+      return write(tenants, actor, now(), request, async tx => {
+        await agentFor(tx, principalOf(request), 'agent.manage', request.params.id);
+        return show(await changeAgent(tx, actor, now(), request.params.id, request.body), 0);
+      });
     },
   );
 }

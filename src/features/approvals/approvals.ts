@@ -4,6 +4,7 @@
  * same transaction.
  */
 import { createHash } from 'node:crypto';
+import type { RawBuilder } from 'kysely';
 import { newId } from '../../base/ids.ts';
 import { canonicalJson } from '../../base/json.ts';
 import { Problem } from '../../base/problem.ts';
@@ -201,9 +202,10 @@ export async function cancelApprovals(tx: Tx, actor: Actor, now: Date, runId: st
 export function listApprovals(
   db: Reader,
   actor: Actor,
-  filter: { state?: Approval['state']; before?: string; limit: number },
+  filter: { state?: Approval['state']; before?: string; limit: number; visible?: RawBuilder<boolean> },
 ): Promise<Approval[]> {
   let query = db.selectFrom('approvals').selectAll().where('organization_id', '=', actor.organizationId);
+  if (filter.visible) query = query.where(filter.visible);
   if (filter.state) query = query.where('state', '=', filter.state);
   if (filter.before) query = query.where('id', '<', filter.before);
   return query.orderBy('id', 'desc').limit(filter.limit).execute();

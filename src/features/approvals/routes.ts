@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { idPattern } from '../../base/ids.ts';
 import { Problem } from '../../base/problem.ts';
 import type { Clock } from '../../base/time.ts';
-import type { Tenants } from '../../platform/db/db.ts';
+import type { Tenants, Tx } from '../../platform/db/db.ts';
 import {
   longPageQuery,
   pageOf,
@@ -14,7 +14,8 @@ import {
 } from '../../platform/http/schemas.ts';
 import type { Server } from '../../platform/http/server.ts';
 import { write } from '../../platform/http/write.ts';
-import { actorOf } from '../identity/access.ts';
+import { actorOf, principalOf } from '../identity/access.ts';
+import { ofTasksIn, type Principal, requireMay } from '../identity/principal.ts';
 import { type Approval, decideApproval, listApprovals } from './approvals.ts';
 
 const state = z.enum(['pending', 'approved', 'rejected', 'expired', 'cancelled']);
@@ -62,6 +63,7 @@ export function approvalRoutes(server: Server, deps: { tenants: Tenants; clock: 
   server.get(
     '/api/v1/approvals',
     {
+      config: { permission: 'approval.read' },
       schema: {
         tags: ['approvals'],
         summary: 'Approvals, newest first; by default the pending ones',
@@ -72,7 +74,12 @@ export function approvalRoutes(server: Server, deps: { tenants: Tenants; clock: 
     async request => {
       const { state: wanted, cursor, limit } = request.query;
       const actor = actorOf(request);
-      const filter = { state: wanted === 'all' ? undefined : wanted, before: cursor, limit: limit + 1 };
+      const filter = {
+        state: wanted === 'all' ? undefined : wanted,
+        before: cursor,
+        limit: limit + 1,
+        visible: ofTasksIn(principalOf(request), 'approval.read', 'approvals.task_id'),
+      };
       const rows = await tenants.within(actor, tx => listApprovals(tx, actor, filter));
       const page = toPage(rows, limit);
       return { ...page, items: page.items.map(show) };
@@ -82,6 +89,7 @@ export function approvalRoutes(server: Server, deps: { tenants: Tenants; clock: 
   server.get(
     '/api/v1/approvals/:id',
     {
+      config: { permission: 'approval.read' },
       schema: {
         tags: ['approvals'],
         summary: 'One approval',
@@ -97,6 +105,7 @@ export function approvalRoutes(server: Server, deps: { tenants: Tenants; clock: 
           .selectAll()
           .where('id', '=', request.params.id)
           .where('organization_id', '=', actor.organizationId)
+          .where(ofTasksIn(principalOf(request), 'approval.read', 'approvals.task_id'))
           .executeTakeFirst(),
       );
       if (!row) throw new Problem('missing', 'approval_missing', 'There is no such approval.');
@@ -109,6 +118,7 @@ export function approvalRoutes(server: Server, deps: { tenants: Tenants; clock: 
     server.post(
       `/api/v1/approvals/:id/${verb}`,
       {
+        config: { permission: 'approval.decide' },
         schema: {
           tags: ['approvals'],
           summary:
@@ -126,10 +136,24 @@ export function approvalRoutes(server: Server, deps: { tenants: Tenants; clock: 
         const actor = actorOf(request);
         const { id } = request.params as { id: string };
         const { text } = request.body as { text: string };
-        return write(tenants, actor, now(), request, async tx =>
-          show(await decideApproval(tx, actor, now(), id, { decision, text })),
-        );
+        return write(tenants, actor, now(), request, async tx => {
+          await requireDecider(tx, principalOf(request), id);
+          return show(await decideApproval(tx, actor, now(), id, { decision, text }));
+        });
       },
     );
   }
+}
+
+/** @throws Problem `approval_missing`, `permission_missing`. */
+async function requireDecider(tx: Tx, principal: Principal, id: string): Promise<void> {
+  const missing = () => new Problem('missing', 'approval_missing', 'There is no such approval.');
+  const row = await tx
+    .selectFrom('approvals as a')
+    .innerJoin('tasks as t', 't.id', 'a.task_id')
+    .select('t.project_id')
+    .where('a.id', '=', id)
+    .executeTakeFirst();
+  if (!row) throw missing();
+  requireMay(principal, 'approval.decide', { projectId: row.project_id }, missing);
 }

@@ -152,9 +152,10 @@ export async function wakeFittingRuns(tx: Tx, limit: number): Promise<number> {
 export function listBudgets(
   db: Reader,
   actor: Actor,
-  page: { before?: string; limit: number },
+  page: { before?: string; limit: number; visible?: RawBuilder<boolean> },
 ): Promise<Row<'budgets'>[]> {
   let query = db.selectFrom('budgets').selectAll().where('organization_id', '=', actor.organizationId);
+  if (page.visible) query = query.where(page.visible);
   if (page.before) query = query.where('id', '<', page.before);
   return query.orderBy('id', 'desc').limit(page.limit).execute();
 }

@@ -1,4 +1,5 @@
 /** Routes of money: budgets, usage, prices. */
+import { type RawBuilder, sql } from 'kysely';
 import { z } from 'zod';
 import { Problem } from '../../base/problem.ts';
 import type { Clock } from '../../base/time.ts';
@@ -7,8 +8,16 @@ import type { Row } from '../../platform/db/schema.ts';
 import { longPageQuery, pageOf, problemResponses, time, toPage } from '../../platform/http/schemas.ts';
 import type { Server } from '../../platform/http/server.ts';
 import { write } from '../../platform/http/write.ts';
-import { type Actor, appendAudit } from '../../platform/journal/facts.ts';
-import { actorOf } from '../identity/access.ts';
+import { appendAudit } from '../../platform/journal/facts.ts';
+import { actorOf, principalOf } from '../identity/access.ts';
+import {
+  inProjects,
+  may,
+  ofTasksIn,
+  type Principal,
+  permissionMissing,
+  requireMay,
+} from '../identity/principal.ts';
 import { listBudgets, setBudget, wakeBudgetWaiters } from './budgets.ts';
 import { addPrice, lockPrices } from './prices.ts';
 import { sumUsage } from './usage.ts';
@@ -51,6 +60,7 @@ export function budgetRoutes(server: Server, deps: { tenants: Tenants; clock: Cl
   server.get(
     '/api/v1/budgets',
     {
+      config: { permission: 'budget.read' },
       schema: {
         tags: ['money'],
         summary: 'List budgets, newest first',
@@ -62,7 +72,11 @@ export function budgetRoutes(server: Server, deps: { tenants: Tenants; clock: Cl
       const actor = actorOf(request);
       const { cursor, limit } = request.query;
       const rows = await tenants.within(actor, tx =>
-        listBudgets(tx, actor, { before: cursor, limit: limit + 1 }),
+        listBudgets(tx, actor, {
+          before: cursor,
+          limit: limit + 1,
+          visible: visibleBudgets(principalOf(request)),
+        }),
       );
       const page = toPage(rows, limit);
       return { ...page, items: page.items.map(show) };
@@ -72,7 +86,7 @@ export function budgetRoutes(server: Server, deps: { tenants: Tenants; clock: Cl
   server.put(
     '/api/v1/budgets',
     {
-      config: { scope: 'admin' },
+      config: { permission: 'budget.manage' },
       schema: {
         tags: ['money'],
         summary: 'Set the limit of a scope; what waits for money goes on when it fits now',
@@ -88,7 +102,7 @@ export function budgetRoutes(server: Server, deps: { tenants: Tenants; clock: Cl
       const actor = actorOf(request);
       const { scope, scope_id: scopeId, limit_usd: limit } = request.body;
       return write(tenants, actor, now(), request, async tx => {
-        await requireScope(tx, actor, scope, scopeId);
+        await requireScope(tx, principalOf(request), scope, scopeId);
         return show(
           await setBudget(tx, actor, now(), { scope, scopeId, limitMicros: Math.round(limit * 1_000_000) }),
         );
@@ -99,6 +113,7 @@ export function budgetRoutes(server: Server, deps: { tenants: Tenants; clock: Cl
   server.get(
     '/api/v1/usage',
     {
+      config: { permission: 'usage.read' },
       schema: {
         tags: ['money'],
         summary: 'What the organization has used in all',
@@ -115,7 +130,8 @@ export function budgetRoutes(server: Server, deps: { tenants: Tenants; clock: Cl
     },
     async request => {
       const { organizationId } = actorOf(request);
-      const sum = await tenants.within({ organizationId }, tx => sumUsage(tx, { organizationId }));
+      const visible = inProjects(principalOf(request), 'usage.read', 'usage_records.project_id');
+      const sum = await tenants.within({ organizationId }, tx => sumUsage(tx, { organizationId }, visible));
       return {
         calls: sum.calls,
         tokens: sum.tokens.total,
@@ -128,7 +144,7 @@ export function budgetRoutes(server: Server, deps: { tenants: Tenants; clock: Cl
   server.post(
     '/api/v1/prices',
     {
-      config: { scope: 'admin' },
+      config: { permission: 'price.manage' },
       schema: {
         tags: ['money'],
         summary: 'Add a price, valid from now; former calls keep theirs',
@@ -166,17 +182,41 @@ export function budgetRoutes(server: Server, deps: { tenants: Tenants; clock: Cl
   );
 }
 
-async function requireScope(tx: Tx, actor: Actor, scope: Row<'budgets'>['scope'], id: string): Promise<void> {
-  if (scope === 'organization' && id === actor.organizationId) return;
-  if (scope !== 'organization') {
-    const table = scope === 'project' ? 'projects' : 'tasks';
-    const found = await tx
-      .selectFrom(table)
-      .select('id')
-      .where('id', '=', id)
-      .where('organization_id', '=', actor.organizationId)
-      .executeTakeFirst();
-    if (found) return;
+/** Budgets of projects and tasks that somebody may see, and of the organization if they may see all of it. */
+function visibleBudgets(principal: Principal): RawBuilder<boolean> {
+  const all = may(principal, 'budget.read');
+  return sql<boolean>`(case scope when 'project' then ${inProjects(principal, 'budget.read', 'scope_id')}
+    when 'task' then ${ofTasksIn(principal, 'budget.read', 'scope_id')} else ${all} end)`;
+}
+
+/** @throws Problem `budget_scope_missing`, `permission_missing`. */
+async function requireScope(
+  tx: Tx,
+  principal: Principal,
+  scope: Row<'budgets'>['scope'],
+  id: string,
+): Promise<void> {
+  const { organizationId } = principal.actor;
+  const missing = () => new Problem('missing', 'budget_scope_missing', `There is no ${scope} ${id}.`);
+  if (scope === 'organization') {
+    if (id !== organizationId) throw missing();
+    if (!may(principal, 'budget.manage')) throw permissionMissing('budget.manage');
+    return;
   }
-  throw new Problem('missing', 'budget_scope_missing', `There is no ${scope} ${id}.`);
+  const found =
+    scope === 'project'
+      ? await tx
+          .selectFrom('projects')
+          .select('id as project_id')
+          .where('id', '=', id)
+          .where('organization_id', '=', organizationId)
+          .executeTakeFirst()
+      : await tx
+          .selectFrom('tasks')
+          .select('project_id')
+          .where('id', '=', id)
+          .where('organization_id', '=', organizationId)
+          .executeTakeFirst();
+  if (!found) throw missing();
+  requireMay(principal, 'budget.manage', { projectId: found.project_id }, missing);
 }

@@ -1,5 +1,5 @@
 /** Usage records: immutable lines of what a model call consumed and cost. A key is booked once. */
-import { sql } from 'kysely';
+import { type RawBuilder, sql } from 'kysely';
 import type { Reader, Tx } from '../../platform/db/db.ts';
 import type { Row } from '../../platform/db/schema.ts';
 import { costOf, type Price, type TokenCounts } from './prices.ts';
@@ -51,23 +51,29 @@ export interface UsageSum {
   unpriced_calls: number;
 }
 
-/** What a task alone, or the whole tree below a root task, has used. */
+/**
+ * What a run, a task alone, the whole tree below a root task, or an organization has used.
+ * @param visible condition on `usage_records.project_id` of what the asker may see.
+ */
 export async function sumUsage(
   db: Reader,
-  by: { taskId: string } | { rootTaskId: string } | { organizationId: string },
+  by: { runId: string } | { taskId: string } | { rootTaskId: string } | { organizationId: string },
+  visible: RawBuilder<boolean> = sql<boolean>`true`,
 ): Promise<UsageSum> {
   const [column, id] =
-    'taskId' in by
-      ? ['task_id', by.taskId]
-      : 'rootTaskId' in by
-        ? ['root_task_id', by.rootTaskId]
-        : ['organization_id', by.organizationId];
+    'runId' in by
+      ? ['run_id', by.runId]
+      : 'taskId' in by
+        ? ['task_id', by.taskId]
+        : 'rootTaskId' in by
+          ? ['root_task_id', by.rootTaskId]
+          : ['organization_id', by.organizationId];
   const { rows } = await sql<Record<string, number>>`
     select count(*) as calls, coalesce(sum(input_tokens), 0) as input_tokens, coalesce(sum(cached_read_tokens), 0) as cached_read_tokens,
       coalesce(sum(cached_write_tokens), 0) as cached_write_tokens, coalesce(sum(output_tokens), 0) as output_tokens,
       coalesce(sum(reasoning_tokens), 0) as reasoning_tokens, coalesce(sum(cost_micros), 0) as cost_micros,
       count(*) filter (where cost_micros is null) as unpriced_calls
-    from usage_records where ${sql.ref(column as string)} = ${id}
+    from usage_records where ${sql.ref(column as string)} = ${id} and ${visible}
       ${'taskId' in by ? sql`and root_task_id = (select root_task_id from tasks where id = ${id})` : sql``}`.execute(
     db,
   );

@@ -7,8 +7,9 @@ import { problemResponses } from '../../platform/http/schemas.ts';
 import type { Server } from '../../platform/http/server.ts';
 import { streamEvents } from '../../platform/live/sse.ts';
 import type { EventTail } from '../../platform/live/tail.ts';
-import { type Access, actorOf } from '../identity/access.ts';
-import { getTask } from '../tasks/tasks.ts';
+import { type Access, principalOf } from '../identity/access.ts';
+import { mayHear } from '../identity/event-access.ts';
+import { taskFor } from '../tasks/task-access.ts';
 
 /** One thing that Guildhall depends on. `required: false`: the server is ready without it, some work is not. */
 export const componentSchema = z
@@ -31,7 +32,7 @@ const version = z.object({
 });
 
 export interface HealthDeps {
-  mayStillRead: Access['mayStillRead'];
+  findReader: Access['findReader'];
   /** Whether whoever listens may still do so. */
   db: Db;
   tenants: Tenants;
@@ -88,16 +89,20 @@ export function healthRoutes(server: Server, deps: HealthDeps): void {
     }),
   );
 
-  server.get('/api/v1/openapi.json', { schema: { hide: true } }, async (_request, reply) => {
-    reply.type('application/json').serializer((value: unknown) => JSON.stringify(value));
-    return server.swagger();
-  });
+  server.get(
+    '/api/v1/openapi.json',
+    { config: { signedIn: true }, schema: { hide: true } },
+    async (_request, reply) => {
+      reply.type('application/json').serializer((value: unknown) => JSON.stringify(value));
+      return server.swagger();
+    },
+  );
 
   server.get(
     '/api/v1/events',
     {
       exposeHeadRoute: false,
-      config: { limit: 'stream' },
+      config: { permission: 'event.read', limit: 'stream' },
       schema: {
         tags: ['live'],
         summary: 'Server-sent events, as they become true',
@@ -114,10 +119,11 @@ export function healthRoutes(server: Server, deps: HealthDeps): void {
       },
     },
     async (request, reply) => {
-      const actor = actorOf(request);
+      let reader = principalOf(request);
+      const { actor } = reader;
       const { task_id: taskId, last_event_id: fromQuery } = request.query;
       const rootTaskId = taskId
-        ? (await deps.tenants.within(actor, tx => getTask(tx, actor, taskId))).root_task_id
+        ? (await deps.tenants.within(actor, tx => taskFor(tx, reader, 'event.read', taskId))).root_task_id
         : null;
       const header = request.headers['last-event-id'];
       const lastEventId = (typeof header === 'string' ? header : fromQuery) ?? null;
@@ -125,7 +131,13 @@ export function healthRoutes(server: Server, deps: HealthDeps): void {
         organizationId: actor.organizationId,
         rootTaskId,
         lastEventId,
-        stillAllowed: () => deps.mayStillRead(request),
+        mayHear: event => mayHear(reader, event),
+        stillAllowed: async () => {
+          const found = await deps.findReader(request);
+          // Roles and classifications may have changed since.
+          if (found) reader = found;
+          return found !== null;
+        },
       });
     },
   );

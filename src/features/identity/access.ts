@@ -4,7 +4,7 @@
  * an issuer that is trusted. Credentials are never read from an address. What a route needs is `config.permission`;
  * whether that holds for the project in question is asked by its handler (`requireMay`, `inProjects`).
  */
-import type { FastifyRequest } from 'fastify';
+import type { FastifyRequest, RouteOptions } from 'fastify';
 import { Problem } from '../../base/problem.ts';
 import type { Clock } from '../../base/time.ts';
 import type { Db } from '../../platform/db/db.ts';
@@ -13,7 +13,7 @@ import type { Actor } from '../../platform/journal/facts.ts';
 import { sameToken } from './credentials.ts';
 import { type Denials, openDenials } from './denials.ts';
 import { type Finding, findKeyOwner, findMember, findMembership } from './find-principal.ts';
-import type { Permission, Scope } from './permissions.ts';
+import type { Permission } from './permissions.ts';
 import {
   isNarrowedOnly,
   isWithoutAccess,
@@ -50,14 +50,15 @@ export interface AccessDeps {
 }
 
 export interface Access {
-  /** Whether the credential of a request that is still being answered may go on reading events. */
-  mayStillRead(request: FastifyRequest): Promise<boolean>;
+  /** Who is behind a request that is still being answered, now; null when they may not read events any more. */
+  findReader(request: FastifyRequest): Promise<Principal | null>;
 }
 
 /** Guards every route that is not declared public. */
 export function guard(server: Server, deps: AccessDeps): Access {
   const denials = openDenials(deps.db, deps.clock);
   server.decorateRequest('principal', null);
+  requireDeclarations(server);
   server.addHook('onRequest', async request => {
     refuseCredentialInUrl(request);
     const route = request.routeOptions.config;
@@ -72,11 +73,22 @@ export function guard(server: Server, deps: AccessDeps): Access {
     request.principal = principal;
   });
   return {
-    mayStillRead: async request => {
+    findReader: async request => {
       const principal = await findPrincipal(request, deps);
-      return principal !== null && !principal.run && maySomewhere(principal, 'event.read');
+      return principal && !principal.run && maySomewhere(principal, 'event.read') ? principal : null;
     },
   };
+}
+
+/** A route that does not say who may come does not start. */
+function requireDeclarations(server: Server): void {
+  const routes: RouteOptions[] = [];
+  server.addHook('onRoute', route => void routes.push(route));
+  server.addHook('onReady', async () => {
+    const silent = routes.filter(({ config }) => !config?.public && !config?.signedIn && !config?.permission);
+    if (silent.length === 0) return;
+    throw new Error(`routes without a permission: ${silent.map(r => `${r.method} ${r.url}`).join(', ')}`);
+  });
 }
 
 /** Names under which credentials turn up in addresses, which end in logs, histories and referrers. */
@@ -178,14 +190,8 @@ function admit(request: FastifyRequest, principal: Principal): void {
       'You are signed in, but have no access yet. Ask somebody who manages members for a role.',
     );
   }
-  if (route.permission === undefined) requireScope(principal, route.scope ?? (writes ? 'write' : 'read'));
-  else requirePermission(principal, route.permission);
-}
-
-/** Of routes that name a bundle instead of a permission. */
-function requireScope(principal: Principal, scope: Scope): void {
-  if (principal.scopes.includes(scope)) return;
-  throw new Problem('forbidden', 'scope_missing', `This needs the scope ${scope}, which you do not hold.`);
+  if (route.permission === undefined) throw new Problem('bug', 'route_unguarded', 'This route says nothing.');
+  requirePermission(principal, route.permission);
 }
 
 function requirePermission(principal: Principal, permission: Permission): void {

@@ -143,6 +143,14 @@ export function inProjects(
   return sql<boolean>`${sql.ref(column)} <> all (${found.except}::text[])`;
 }
 
+/** The same for rows that name a task: it is in such a project. */
+export function ofTasksIn(principal: Principal, permission: Permission, column: string): RawBuilder<boolean> {
+  const found = projectsWith(principal, permission);
+  if ('except' in found && found.except.length === 0) return sql<boolean>`true`;
+  return sql<boolean>`exists (select 1 from tasks as of_task where of_task.id = ${sql.ref(column)}
+    and ${inProjects(principal, permission, 'of_task.project_id')})`;
+}
+
 /**
  * Refuses who may not. What somebody may not even see is not there for them.
  * @throws Problem `missing`, or `permission_missing` when it may be seen but not this be done with it.
@@ -156,6 +164,16 @@ export function requireMay(
   if (may(principal, permission, where)) return;
   const seen = (['project.read', 'task.read', 'team.read'] as const).some(p => may(principal, p, where));
   throw seen ? permissionMissing(permission) : missing();
+}
+
+/** What opens a whole session must not be had by a credential that leaves less. @throws Problem `whole_key_required`. */
+export function requireWhole({ narrowing }: Principal): void {
+  if (!narrowing || (!narrowing.projectIds && permissions.every(p => narrowing.permissions.has(p)))) return;
+  throw new Problem(
+    'forbidden',
+    'whole_key_required',
+    'This needs a key with the scopes read, write and admin, for all projects.',
+  );
 }
 
 export const permissionMissing = (permission: Permission): Problem =>

@@ -6,6 +6,7 @@ import { problemResponses } from '../../platform/http/schemas.ts';
 import type { Server } from '../../platform/http/server.ts';
 import { actorOf, memberOf, principalOf } from './access.ts';
 import { scopes } from './permissions.ts';
+import { requireWhole } from './principal.ts';
 import { clearSessionCookie, endSession, findSession, originOf, setSessionCookie } from './sessions.ts';
 import { createSignInLink, signInByLink } from './sign-in-links.ts';
 
@@ -27,7 +28,7 @@ export function sessionRoutes(server: Server, deps: { db: Db; clock: Clock }): v
   server.post(
     '/api/v1/sign-in',
     {
-      config: { public: true },
+      config: { public: true, limit: 'login' },
       schema: {
         tags: ['identity'],
         summary: 'Trade the token of a one-time link for a session cookie',
@@ -90,7 +91,7 @@ export function sessionRoutes(server: Server, deps: { db: Db; clock: Clock }): v
   server.post(
     '/api/v1/sign-in-links',
     {
-      config: { scope: 'admin' },
+      config: { permission: 'key.own' },
       schema: {
         tags: ['identity'],
         summary: 'Make a one-time sign-in link for yourself',
@@ -106,6 +107,7 @@ export function sessionRoutes(server: Server, deps: { db: Db; clock: Clock }): v
     },
     async request => {
       const principal = principalOf(request);
+      requireWhole(principal);
       const token = await transact(db, tx =>
         createSignInLink(tx, principal.actor, now(), memberOf(request).id),
       );

@@ -15,8 +15,10 @@ import {
 } from '../../platform/http/schemas.ts';
 import type { Server } from '../../platform/http/server.ts';
 import { write } from '../../platform/http/write.ts';
-import { actorOf } from '../identity/access.ts';
-import { getTask, retryTask } from '../tasks/tasks.ts';
+import { actorOf, principalOf } from '../identity/access.ts';
+import { ofTasksIn, type Principal } from '../identity/principal.ts';
+import { taskFor } from '../tasks/task-access.ts';
+import { retryTask } from '../tasks/tasks.ts';
 
 const deadLetter = z
   .object({
@@ -44,12 +46,13 @@ const idParams = z.strictObject({ id: z.string().regex(idPattern('dl')) });
 
 export function runRoutes(server: Server, deps: { tenants: Tenants; clock: Clock }): void {
   const { tenants, clock } = deps;
-  const find = async (db: Reader, organizationId: string, id: string) => {
+  const find = async (db: Reader, principal: Principal, id: string) => {
     const row = await db
       .selectFrom('dead_letters')
       .selectAll()
       .where('id', '=', id)
-      .where('organization_id', '=', organizationId)
+      .where('organization_id', '=', principal.actor.organizationId)
+      .where(ofTasksIn(principal, 'run.read', 'dead_letters.task_id'))
       .executeTakeFirst();
     if (!row) throw new Problem('missing', 'dead_letter_missing', 'There is no such dead letter.');
     return row;
@@ -58,6 +61,7 @@ export function runRoutes(server: Server, deps: { tenants: Tenants; clock: Clock
   server.get(
     '/api/v1/dead-letters',
     {
+      config: { permission: 'run.read' },
       schema: {
         tags: ['runs'],
         summary: 'Runs that could not go on, newest first; looking changes nothing',
@@ -70,6 +74,7 @@ export function runRoutes(server: Server, deps: { tenants: Tenants; clock: Clock
       const { cursor, limit } = request.query;
       const rows = await tenants.within({ organizationId }, tx => {
         let query = tx.selectFrom('dead_letters').selectAll().where('organization_id', '=', organizationId);
+        query = query.where(ofTasksIn(principalOf(request), 'run.read', 'dead_letters.task_id'));
         if (cursor) query = query.where('id', '<', cursor);
         return query
           .orderBy('id', 'desc')
@@ -84,6 +89,7 @@ export function runRoutes(server: Server, deps: { tenants: Tenants; clock: Clock
   server.get(
     '/api/v1/dead-letters/:id',
     {
+      config: { permission: 'run.read' },
       schema: {
         tags: ['runs'],
         summary: 'One dead letter',
@@ -94,7 +100,7 @@ export function runRoutes(server: Server, deps: { tenants: Tenants; clock: Clock
     async request => {
       const { organizationId } = actorOf(request);
       return tenants.within({ organizationId }, async tx =>
-        show(await find(tx, organizationId, request.params.id)),
+        show(await find(tx, principalOf(request), request.params.id)),
       );
     },
   );
@@ -102,6 +108,7 @@ export function runRoutes(server: Server, deps: { tenants: Tenants; clock: Clock
   server.post(
     '/api/v1/dead-letters/:id/replay',
     {
+      config: { permission: 'run.replay' },
       schema: {
         tags: ['runs'],
         summary: 'Try the task again, from the top of its tree',
@@ -113,10 +120,10 @@ export function runRoutes(server: Server, deps: { tenants: Tenants; clock: Clock
       const actor = actorOf(request);
       const now = new Date(clock.now());
       return write(tenants, actor, now, request, async tx => {
-        const letter = await find(tx, actor.organizationId, request.params.id);
+        const letter = await find(tx, principalOf(request), request.params.id);
         if (letter.replayed_at)
           throw new Problem('conflict', 'dead_letter_replayed', 'It was replayed already.');
-        const task = await getTask(tx, actor, letter.task_id);
+        const task = await taskFor(tx, principalOf(request), 'run.replay', letter.task_id);
         await retryTask(tx, actor, now, task.root_task_id);
         const row = await tx
           .updateTable('dead_letters')

@@ -3,14 +3,16 @@ import { z } from 'zod';
 import { idPattern } from '../../base/ids.ts';
 import { Problem } from '../../base/problem.ts';
 import type { Clock } from '../../base/time.ts';
-import type { Reader, Tenants, Tx } from '../../platform/db/db.ts';
+import type { Reader, Tenants } from '../../platform/db/db.ts';
 import type { TaskSource } from '../../platform/db/schema.ts';
 import { cursorQuery, pageOf, problemResponses, time, toPage } from '../../platform/http/schemas.ts';
 import type { Server } from '../../platform/http/server.ts';
 import { findAnswer, write } from '../../platform/http/write.ts';
 import type { Actor } from '../../platform/journal/facts.ts';
 import { findTeam, listAgents } from '../agents/agents.ts';
-import { actorOf } from '../identity/access.ts';
+import { actorOf, principalOf } from '../identity/access.ts';
+import { inProjects, type Principal } from '../identity/principal.ts';
+import { projectForTask, requireDependencies, taskFor } from './task-access.ts';
 import { openStates } from './task-states.ts';
 import {
   agentsById,
@@ -24,7 +26,15 @@ import {
   taskDetail,
   taskSummary,
 } from './task-views.ts';
-import { cancelTask, createTask, getTask, pauseTask, resumeTask, retryTask, type Task } from './tasks.ts';
+import {
+  cancelTask,
+  createTask,
+  type NewTask,
+  pauseTask,
+  resumeTask,
+  retryTask,
+  type Task,
+} from './tasks.ts';
 
 const lines = z.array(z.string().min(1).max(2_000)).max(50).default([]);
 
@@ -99,6 +109,7 @@ export function taskRoutes(server: Server, deps: TaskDeps): void {
   server.post(
     '/api/v1/tasks',
     {
+      config: { permission: 'task.create' },
       schema: {
         tags: ['tasks'],
         summary: 'Give a team work',
@@ -107,25 +118,22 @@ export function taskRoutes(server: Server, deps: TaskDeps): void {
       },
     },
     async request => {
-      const actor = actorOf(request);
+      const principal = principalOf(request);
+      const { actor } = principal;
       const input = request.body;
       // The look at models, sandbox and repository takes its time: it is made between two transactions.
-      const { stored, lead } = await tenants.within(actor, async tx => {
+      const { stored, place } = await tenants.within(actor, async tx => {
         const answer = await findAnswer<z.output<typeof taskDetail>>(tx, actor, request);
         return answer
-          ? { stored: answer, lead: null }
-          : { stored: null, lead: await findLead(tx, actor, input.team) };
+          ? { stored: answer, place: null }
+          : { stored: null, place: await findPlace(tx, principal, input) };
       });
       if (stored) return stored;
-      await deps.requireReady(actor, lead.models, true);
+      await deps.requireReady(actor, place.models, true);
       const source = input.repository ? await deps.inspectRepository(input.repository) : null;
       return write(tenants, actor, now(), request, async tx => {
-        const task = await createTask(
-          tx,
-          actor,
-          now(),
-          await newTask(tx, actor, now(), input, lead.id, source),
-        );
+        await requireDependencies(tx, principal, input.depends_on);
+        const task = await createTask(tx, actor, now(), newTask(now(), input, place, source));
         return showTaskDetail(tx, actor, task);
       });
     },
@@ -134,6 +142,7 @@ export function taskRoutes(server: Server, deps: TaskDeps): void {
   server.get(
     '/api/v1/tasks',
     {
+      config: { permission: 'task.read' },
       schema: {
         tags: ['tasks'],
         summary: 'List tasks, newest first',
@@ -153,6 +162,7 @@ export function taskRoutes(server: Server, deps: TaskDeps): void {
       const { cursor, limit, state, open, roots } = request.query;
       return tenants.within(actor, async tx => {
         let query = tx.selectFrom('tasks').selectAll().where('organization_id', '=', actor.organizationId);
+        query = query.where(inProjects(principalOf(request), 'task.read', 'tasks.project_id'));
         if (cursor) query = query.where('id', '<', cursor);
         if (state) query = query.where('state', '=', state);
         if (open === 'true') query = query.where('state', 'in', [...openStates]);
@@ -172,6 +182,7 @@ export function taskRoutes(server: Server, deps: TaskDeps): void {
   server.get(
     '/api/v1/tasks/:id',
     {
+      config: { permission: 'task.read', agents: true },
       schema: {
         tags: ['tasks'],
         summary: 'One task',
@@ -182,7 +193,7 @@ export function taskRoutes(server: Server, deps: TaskDeps): void {
     async request => {
       const actor = actorOf(request);
       return tenants.within(actor, async tx =>
-        showTaskDetail(tx, actor, await getTask(tx, actor, request.params.id)),
+        showTaskDetail(tx, actor, await taskFor(tx, principalOf(request), 'task.read', request.params.id)),
       );
     },
   );
@@ -190,6 +201,7 @@ export function taskRoutes(server: Server, deps: TaskDeps): void {
   server.get(
     '/api/v1/tasks/:id/tree',
     {
+      config: { permission: 'task.read' },
       schema: {
         tags: ['tasks'],
         summary: 'All tasks of the tree that a task belongs to, parents before children',
@@ -200,7 +212,7 @@ export function taskRoutes(server: Server, deps: TaskDeps): void {
     async request => {
       const actor = actorOf(request);
       return tenants.within(actor, async tx => {
-        const task = await getTask(tx, actor, request.params.id);
+        const task = await taskFor(tx, principalOf(request), 'task.read', request.params.id);
         const rows = await tx
           .selectFrom('tasks')
           .selectAll()
@@ -219,6 +231,7 @@ export function taskRoutes(server: Server, deps: TaskDeps): void {
   server.get(
     '/api/v1/tasks/:id/steps',
     {
+      config: { permission: 'task.read' },
       schema: {
         tags: ['tasks'],
         summary: 'The journal of a task, or with tree=true of its whole tree, in the order of time',
@@ -235,7 +248,7 @@ export function taskRoutes(server: Server, deps: TaskDeps): void {
       const actor = actorOf(request);
       const { tree: whole, after, limit } = request.query;
       const rows = await tenants.within(actor, async tx => {
-        const task = await getTask(tx, actor, request.params.id);
+        const task = await taskFor(tx, principalOf(request), 'task.read', request.params.id);
         const tree = whole === 'true';
         let query = tx
           .selectFrom('steps')
@@ -259,6 +272,7 @@ export function taskRoutes(server: Server, deps: TaskDeps): void {
   server.get(
     '/api/v1/tasks/:id/checks',
     {
+      config: { permission: 'task.read' },
       schema: {
         tags: ['tasks'],
         summary: 'Checks that the server ran for a task and all below it',
@@ -269,7 +283,7 @@ export function taskRoutes(server: Server, deps: TaskDeps): void {
     async request => {
       const actor = actorOf(request);
       const rows = await tenants.within(actor, async tx => {
-        const task = await getTask(tx, actor, request.params.id);
+        const task = await taskFor(tx, principalOf(request), 'task.read', request.params.id);
         return tx
           .selectFrom('checks as c')
           .innerJoin('tasks as t', 't.id', 'c.task_id')
@@ -289,7 +303,7 @@ export function taskRoutes(server: Server, deps: TaskDeps): void {
     '/api/v1/tasks/:id/diff',
     {
       // Runs git in a sandbox.
-      config: { limit: 'costly' },
+      config: { permission: 'task.read', limit: 'costly' },
       schema: {
         tags: ['tasks'],
         summary: 'The change that a task delivered, as a unified diff',
@@ -300,7 +314,11 @@ export function taskRoutes(server: Server, deps: TaskDeps): void {
     async request => {
       const actor = actorOf(request);
       return tenants.within(actor, async tx => ({
-        diff: await deps.readDiff(tx, actor, await getTask(tx, actor, request.params.id)),
+        diff: await deps.readDiff(
+          tx,
+          actor,
+          await taskFor(tx, principalOf(request), 'task.read', request.params.id),
+        ),
       }));
     },
   );
@@ -308,6 +326,7 @@ export function taskRoutes(server: Server, deps: TaskDeps): void {
   server.get(
     '/api/v1/tasks/:id/messages',
     {
+      config: { permission: 'task.read' },
       schema: {
         tags: ['tasks'],
         summary: 'Messages between agents in the tree of a task',
@@ -318,7 +337,7 @@ export function taskRoutes(server: Server, deps: TaskDeps): void {
     async request => {
       const actor = actorOf(request);
       const rows = await tenants.within(actor, async tx => {
-        const task = await getTask(tx, actor, request.params.id);
+        const task = await taskFor(tx, principalOf(request), 'task.read', request.params.id);
         return tx
           .selectFrom('messages as m')
           .innerJoin('tasks as t', 't.id', 'm.task_id')
@@ -353,6 +372,7 @@ export function taskRoutes(server: Server, deps: TaskDeps): void {
     server.post(
       `/api/v1/tasks/:id/${name}`,
       {
+        config: { permission: 'task.control' },
         schema: {
           tags: ['tasks'],
           summary: action.summary,
@@ -365,19 +385,26 @@ export function taskRoutes(server: Server, deps: TaskDeps): void {
         const actor = actorOf(request);
         const { id } = request.params as { id: string };
         const { reason } = request.body as { reason: string | null };
-        return write(tenants, actor, now(), request, async tx =>
-          showTaskDetail(tx, actor, await action.run(tx, actor, now(), id, reason)),
-        );
+        return write(tenants, actor, now(), request, async tx => {
+          await taskFor(tx, principalOf(request), 'task.control', id);
+          return showTaskDetail(tx, actor, await action.run(tx, actor, now(), id, reason));
+        });
       },
     );
   }
 }
 
-async function findLead(
-  db: Reader,
-  actor: Actor,
-  teamName: string,
-): Promise<{ id: string; models: string[] }> {
+/** Where a task goes: the project, and the agent at the top of the team. */
+interface Place {
+  projectId: string;
+  agentId: string;
+  /** Of all agents of the team. */
+  models: string[];
+}
+
+async function findPlace(db: Reader, principal: Principal, input: TaskInput): Promise<Place> {
+  const { actor } = principal;
+  const teamName = input.team;
   const team = await findTeam(db, actor, teamName);
   if (!team)
     throw new Problem(
@@ -389,28 +416,17 @@ async function findLead(
   const lead = agents.find(agent => agent.reports_to === null && agent.state === 'active');
   if (!lead)
     throw new Problem('conflict', 'team_has_no_lead', `The team ${teamName} has no active agent at its top.`);
-  return { id: lead.id, models: [...new Set(agents.map(agent => agent.model))] };
+  return {
+    projectId: await projectForTask(db, principal, input.project, team),
+    agentId: lead.id,
+    models: [...new Set(agents.map(agent => agent.model))],
+  };
 }
 
-async function newTask(
-  tx: Tx,
-  actor: Actor,
-  at: Date,
-  input: TaskInput,
-  agentId: string,
-  source: TaskSource | null,
-) {
-  const project = await tx
-    .selectFrom('projects')
-    .select('id')
-    .where('organization_id', '=', actor.organizationId)
-    .where('name', '=', input.project)
-    .executeTakeFirst();
-  if (!project)
-    throw new Problem('invalid', 'project_missing', `There is no project named ${input.project}.`);
+function newTask(at: Date, input: TaskInput, place: Place, source: TaskSource | null): NewTask {
   return {
-    projectId: project.id,
-    agentId,
+    projectId: place.projectId,
+    agentId: place.agentId,
     title: input.title ?? titleOf(input.request),
     kind: 'work' as const,
     brief: {

@@ -1,7 +1,7 @@
 /**
  * The HTTP server: schemas in and out from zod, RFC 9457 problems, a request id on everything, strict headers.
- * Every route needs a principal unless it declares `config: {public: true}`; the scope it needs is `config.scope`,
- * by default `read` for GET and `write` for the rest.
+ * Every route says who may come: `config: {public: true}`, `{signedIn: true}` or `{permission: '…'}`; one that says
+ * nothing keeps the server from starting (features/identity/access.ts).
  */
 import cookie from '@fastify/cookie';
 import cors from '@fastify/cors';
@@ -36,8 +36,6 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** No sign-in needed. */
     public?: boolean;
-    /** What the caller must hold. */
-    scope?: 'read' | 'write' | 'admin';
   }
 }
 

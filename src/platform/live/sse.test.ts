@@ -21,6 +21,7 @@ server.get('/events', async (request, reply) => {
     organizationId: 'org_a',
     rootTaskId: root ?? null,
     lastEventId: (request.headers['last-event-id'] as string | undefined) ?? lastEventId ?? null,
+    mayHear: () => true,
     stillAllowed: async () => allowed,
     keepAliveMs: 50,
     stallLimitMs: 2_000,

@@ -32,6 +32,8 @@ export interface SseOptions {
   rootTaskId: string | null;
   /** Start after this event rather than from now; from `Last-Event-ID` or the query. */
   lastEventId: string | null;
+  /** Asked for every event: whether the client may hear of it. */
+  mayHear(event: LiveEvent): boolean;
   /** Asked with every sign of life: whether the client may still listen (its key may have been revoked). */
   stillAllowed(): Promise<boolean>;
   /** Milliseconds between signs of life, and until a client that reads nothing is cut off. */
@@ -172,7 +174,8 @@ class Client {
     const { organizationId, rootTaskId } = this.#options;
     if (event.organization_id !== organizationId) return;
     if (rootTaskId !== null && event.root_task_id !== rootTaskId) return;
-    const { organization_id: _, ...shown } = event;
+    if (!this.#options.mayHear(event)) return;
+    const { organization_id: _o, project_id: _p, ...shown } = event;
     this.#out.write(`id: ${event.id}\nevent: ${event.type}\ndata: ${JSON.stringify(shown)}\n\n`);
   }
 }

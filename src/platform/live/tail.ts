@@ -15,6 +15,8 @@ export interface LiveEvent {
   task_id: string | null;
   root_task_id: string | null;
   run_id: string | null;
+  /** The project of the task that it is about: decides who may hear of it. */
+  project_id: string | null;
   actor: string;
   request_id: string | null;
   data: JsonObject;
@@ -50,6 +52,7 @@ interface EventRow {
   task_id: string | null;
   root_task_id: string | null;
   run_id: string | null;
+  project_id: string | null;
   actor: string;
   request_id: string | null;
   data: JsonObject;
@@ -64,7 +67,8 @@ export async function readEvents(
   organizationId?: string,
 ): Promise<LiveEvent[]> {
   const { rows } = await sql<EventRow>`
-    select xid::text as xid, seq::text as seq, organization_id, type, task_id, root_task_id, run_id, actor, request_id, data, created_at
+    select xid::text as xid, seq::text as seq, organization_id, type, task_id, root_task_id, run_id, actor, request_id, data, created_at,
+      (select t.project_id from tasks t where t.id = coalesce(facts.task_id, facts.root_task_id)) as project_id
     from facts
     where (xid, seq) > (${after.xid}::text::xid8, ${after.seq}::bigint) and xid < pg_snapshot_xmin(pg_current_snapshot())
       ${organizationId ? sql`and organization_id = ${organizationId}` : sql``}
