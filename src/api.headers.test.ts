@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import { startTestApp } from '../test/harness/app.ts';
+import { readConfig } from './config.ts';
 
 const origin = 'https://other.example';
 const guildhall = await startTestApp({
@@ -71,7 +72,7 @@ test('NET-03 the page runs only what its nonce names, a new one each time', asyn
     nonces.push(nonce);
     assert.equal(
       policy,
-      `default-src 'none'; script-src 'nonce-${nonce}' 'strict-dynamic'; style-src 'self' 'nonce-${nonce}'; img-src 'self' data:; font-src 'self'; connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'`,
+      `default-src 'none'; script-src 'self' 'nonce-${nonce}'; style-src 'self' 'nonce-${nonce}'; img-src 'self' data:; font-src 'self'; connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'`,
     );
     const scripts = html.match(/<script\b[^>]*>/g) ?? [];
     assert.ok(scripts.length >= 2);
@@ -89,7 +90,7 @@ test('NET-03 the reference at /docs is shown to who is signed in, and runs only 
   assert.deepEqual(rest, onAll);
   assert.equal(
     policy,
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "default-src 'none'; script-src 'self'; style-src 'self' 'sha256-RL3ie0nH+Lzz2YNqQN83mnU0J1ot4QL7b99vMdIX99w='; img-src 'self' data:; font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
   );
 });
 
@@ -144,10 +145,8 @@ test('NET-01 a preflight needs no credential and names what may be sent; without
   assert.equal(none.headers.get('access-control-allow-methods'), null);
 });
 
-test('NET-01 origins are named one by one: a wildcard stops the start', async () => {
+test('NET-01 origins are named one by one: a wildcard stops the start', () => {
   for (const wrong of ['*', 'https://*.example', 'null', 'https://a.example/', 'a.example', 'file:///x']) {
-    await assert.rejects(startTestApp({ roles: ['api'], env: { GUILDHALL_CORS_ORIGINS: wrong } }), {
-      code: 'configuration_invalid',
-    });
+    assert.throws(() => readConfig({ GUILDHALL_CORS_ORIGINS: wrong }), { code: 'configuration_invalid' });
   }
 });

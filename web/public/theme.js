@@ -10,3 +10,5 @@
     chosen === 'dark' || (chosen !== 'light' && matchMedia('(prefers-color-scheme: dark)').matches);
   document.documentElement.dataset.theme = dark ? 'dark' : 'light';
 })();
+// Where the dialogs' library looks for the nonce of the styles that it adds.
+globalThis.__webpack_nonce__ = document.querySelector('meta[property="csp-nonce"]')?.nonce;
