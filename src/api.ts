@@ -13,6 +13,7 @@ import { readTeamTemplates } from './features/agents/agents.ts';
 import { readDiff } from './features/checks/review.ts';
 import type { Component } from './features/health/routes.ts';
 import { guard } from './features/identity/access.ts';
+import { openSignIn, type SignIn } from './features/identity/sign-in.ts';
 import { resolveModel, resolveModelFor } from './features/models/catalog.ts';
 import { inspectSource } from './features/sandboxes/source.ts';
 import { requireSandbox } from './features/sandboxes/workshop.ts';
@@ -46,6 +47,12 @@ export async function createApi(app: App, clock: Clock, version: string): Promis
   });
   server.decorate('behindHttps', https);
   redactProblems(server, app.redactor);
+  const signIn = openSignIn({
+    ...{ db, clock, publicUrl: config.publicUrl, providers: config.signIn.providers },
+    secret: app.sealer.derive('sign-in').toString('base64url'),
+    installationId: app.installation.organizationId,
+    log: (level, message) => log[level]({ part: 'sign-in' }, message),
+  });
   const tail = new EventTail(db, error => log.warn({ reason: messageOf(error) }, 'events could not be read'));
   const limits = await openLimits({
     db,
@@ -75,11 +82,15 @@ export async function createApi(app: App, clock: Clock, version: string): Promis
       tenants: app.tenants,
       sealer: app.sealer,
       clock,
+      signIn,
+      openSignUp: config.signIn.open,
+      installation: app.installation,
+      installationId: app.installation.organizationId,
       findReader: access.findReader,
       tail,
       version,
       gitSha: null,
-      components: () => components(app, clock),
+      components: async () => [...(await components(app, clock)), ...(await checkSignIn(signIn))],
       templates,
       requireModel: async ({ organizationId }, name) =>
         void (await resolveModelFor(models, organizationId, name)),
@@ -114,6 +125,7 @@ export async function createApi(app: App, clock: Clock, version: string): Promis
       }
     },
     close: async () => {
+      signIn[Symbol.dispose]();
       await tail[Symbol.asyncDispose]();
       await server.close();
       await limits[Symbol.asyncDispose]();
@@ -156,6 +168,9 @@ async function pageRoutes(server: Server): Promise<void> {
   for (const path of [
     '/',
     '/sign-in',
+    '/set-password',
+    '/invitation',
+    '/account',
     '/tasks',
     '/tasks/*',
     '/approvals',
@@ -289,6 +304,28 @@ function checkModel(app: App): Component {
       fix: 'set the variable that it names and start again',
     };
   }
+}
+
+/** Providers that do not answer keep nobody else from signing in, but must not be missed. */
+async function checkSignIn(signIn: SignIn): Promise<Component[]> {
+  const providers = await signIn.providers();
+  if (providers.length === 0) return [];
+  const silent = providers.filter(p => p.fault !== null);
+  return [
+    {
+      name: 'sign-in',
+      required: false,
+      state: silent.length === 0 ? 'ok' : 'failed',
+      summary:
+        silent.length === 0
+          ? `providers: ${providers.map(p => p.id).join(', ')}`
+          : silent.map(p => `${p.id}: ${p.fault}`).join('; '),
+      fix:
+        silent.length === 0
+          ? null
+          : 'check the provider and GUILDHALL_SIGN_IN_PROVIDERS_FILE; it is asked again',
+    },
+  ];
 }
 
 async function checkPage(): Promise<Component> {

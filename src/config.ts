@@ -6,9 +6,11 @@
 import { resolve } from 'node:path';
 import type { Quotas } from './base/limits.ts';
 import { Problem } from './base/problem.ts';
+import type { SignInProvider } from './base/sign-in-provider.ts';
 import { checkSettings, type Finding } from './config/checks.ts';
 import { type Environment, readValues } from './config/read.ts';
 import { secretNames, type Values } from './config/settings.ts';
+import { readSignInProviders } from './config/sign-in-providers.ts';
 
 export interface Config {
   /** What the server is for; the last two start only with safe settings. */
@@ -24,6 +26,7 @@ export interface Config {
   publicUrl: string | null;
   http: { trustedProxies: string[]; corsOrigins: string[]; allowedHosts: string[] };
   limits: { quotas: Quotas; redisUrl: string | null };
+  signIn: { open: boolean; providers: SignInProvider[] };
   logLevel: Values['GUILDHALL_LOG_LEVEL'];
   /** `<provider>/<model>` that agents use by default. */
   defaultModel: string;
@@ -41,8 +44,9 @@ export interface Config {
 /** Reads and checks the configuration. @throws Problem `configuration_invalid` that names every fault. */
 export function readConfig(env: Environment = process.env): Config {
   const { values, faults } = readValues(env);
-  if (!values) throw invalid(faults);
-  return toConfig(values);
+  const outside = readProviders(values, env);
+  if (!values || outside.faults.length > 0) throw invalid([...faults, ...outside.faults]);
+  return toConfig(values, outside.providers);
 }
 
 /**
@@ -54,8 +58,15 @@ export function readStartConfig(env: Environment = process.env): { config: Confi
   const facesPeople = ['staging', 'production'].includes(reading.given.GUILDHALL_ENV ?? '');
   const findings = facesPeople ? checkSettings(reading) : [];
   const refused = findings.filter(f => f.level === 'refuse').map(f => `${f.setting} ${f.text}`);
-  if (!reading.values || refused.length > 0) throw invalid([...reading.faults, ...refused]);
-  return { config: toConfig(reading.values), warnings: findings };
+  const outside = readProviders(reading.values, env);
+  if (!reading.values || refused.length > 0 || outside.faults.length > 0)
+    throw invalid([...reading.faults, ...refused, ...outside.faults]);
+  return { config: toConfig(reading.values, outside.providers), warnings: findings };
+}
+
+function readProviders(values: Values | null, env: Environment): ReturnType<typeof readSignInProviders> {
+  const path = values?.GUILDHALL_SIGN_IN_PROVIDERS_FILE;
+  return path ? readSignInProviders(path, env) : { providers: [], faults: [] };
 }
 
 function invalid(faults: string[]): Problem {
@@ -67,7 +78,7 @@ function invalid(faults: string[]): Problem {
   );
 }
 
-function toConfig(v: Values): Config {
+function toConfig(v: Values, providers: SignInProvider[]): Config {
   const list = (text: string, separator: string) =>
     text
       .split(separator)
@@ -77,7 +88,7 @@ function toConfig(v: Values): Config {
     environment: v.GUILDHALL_ENV,
     dataDir: resolve(v.GUILDHALL_DATA),
     databaseUrl: v.DATABASE_URL ?? null,
-    secrets: secretNames.flatMap(name => secretsIn(v[name])),
+    secrets: [...secretNames.flatMap(name => secretsIn(v[name])), ...providers.map(p => p.clientSecret)],
     masterKey: {
       current: v.GUILDHALL_MASTER_KEY ?? null,
       others: (v.GUILDHALL_MASTER_KEYS_OLD ?? '').split(/[\s,]+/).filter(key => key !== ''),
@@ -91,6 +102,7 @@ function toConfig(v: Values): Config {
       allowedHosts: v.GUILDHALL_ALLOWED_HOSTS,
     },
     limits: { quotas: v.GUILDHALL_LIMITS, redisUrl: v.REDIS_URL ?? null },
+    signIn: { open: v.GUILDHALL_SIGN_UP === 'open', providers },
     logLevel: v.GUILDHALL_LOG_LEVEL,
     defaultModel: v.GUILDHALL_MODEL ?? defaultModel(v),
     sandbox: {

@@ -6,8 +6,13 @@ import { agentRoutes } from './features/agents/routes.ts';
 import { approvalRoutes } from './features/approvals/routes.ts';
 import { budgetRoutes } from './features/budgets/routes.ts';
 import { healthRoutes } from './features/health/routes.ts';
+import { accountRoutes } from './features/identity/account-routes.ts';
+import { factorRoutes } from './features/identity/factor-routes.ts';
+import { invitationRoutes } from './features/identity/invitation-routes.ts';
 import { keyRoutes } from './features/identity/key-routes.ts';
+import { peopleRoutes } from './features/identity/people-routes.ts';
 import { sessionRoutes } from './features/identity/session-routes.ts';
+import { signInRoutes } from './features/identity/sign-in-routes.ts';
 import { runRoutes } from './features/runs/routes.ts';
 import { secretRoutes } from './features/secrets/routes.ts';
 import { taskRoutes } from './features/tasks/routes.ts';
@@ -18,6 +23,8 @@ type Deps<F extends (server: Server, deps: never) => void> = Parameters<F>[1];
 
 /** What all of them need together. */
 export type RouteDeps = Deps<typeof sessionRoutes> &
+  Deps<typeof signInRoutes> &
+  Deps<typeof peopleRoutes> &
   Deps<typeof keyRoutes> &
   Deps<typeof secretRoutes> &
   Deps<typeof approvalRoutes> &
@@ -29,6 +36,11 @@ export type RouteDeps = Deps<typeof sessionRoutes> &
 
 export function addRoutes(server: Server, deps: RouteDeps): void {
   sessionRoutes(server, deps);
+  signInRoutes(server, deps);
+  accountRoutes(server, deps);
+  factorRoutes(server, deps);
+  invitationRoutes(server, deps);
+  peopleRoutes(server, deps);
   keyRoutes(server, deps);
   secretRoutes(server, deps);
   approvalRoutes(server, deps);

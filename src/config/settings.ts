@@ -24,7 +24,9 @@ const listOf = (isPart: (part: string) => boolean, advice: string) =>
 
 const isOrigin = (text: string): boolean => {
   const url = URL.parse(text);
-  return url !== null && ['http:', 'https:'].includes(url.protocol) && url.origin === text && !text.includes('*');
+  return (
+    url !== null && ['http:', 'https:'].includes(url.protocol) && url.origin === text && !text.includes('*')
+  );
 };
 const hostForm = /^(?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\])(?::\d{1,5})?$/i;
 
@@ -85,6 +87,19 @@ export const variables = {
     .url()
     .optional()
     .describe('Address that people reach the page at, for links and cookies.'),
+  GUILDHALL_SIGN_UP: z
+    .enum(['invited', 'open'])
+    .default('invited')
+    .describe(
+      'Who may make an account with a password: those who are `invited`, or with `open` anybody (at first without access).',
+    ),
+  GUILDHALL_SIGN_IN_PROVIDERS_FILE: z
+    .string()
+    .min(1)
+    .optional()
+    .describe(
+      'JSON file with the outside providers that people sign in with (OpenID Connect, OAuth, Google); docs/operating/sign-in.md tells its form.',
+    ),
   GUILDHALL_MODEL_TIMEOUT_SECONDS: whole(1, 3_600)
     .default(600)
     .describe('Longest that a single model call may take in total.'),

@@ -7,7 +7,11 @@ import { sessionLifeMs } from './sessions.ts';
 import { signInLinkLifeMs } from './sign-in-links.ts';
 
 const clock = new ManualClock();
-const guildhall = await startTestApp({ roles: ['api'], clock });
+const guildhall = await startTestApp({
+  roles: ['api'],
+  clock,
+  env: { GUILDHALL_LIMITS: 'login=1000,login_address=10000' },
+});
 after(() => guildhall[Symbol.asyncDispose]());
 const { db } = guildhall.database;
 

@@ -79,7 +79,10 @@ export interface Session {
 /** The session that a request's cookie belongs to, with the membership that it is for; null when there is none. */
 export async function findSession(db: Reader, now: Date, request: FastifyRequest): Promise<Session | null> {
   const token = sessionTokenOf(request);
-  if (!token) return null;
+  return token ? findSessionByToken(db, now, token) : null;
+}
+
+export async function findSessionByToken(db: Reader, now: Date, token: string): Promise<Session | null> {
   const row = await db
     .selectFrom('sessions as s')
     .leftJoinLateral(
@@ -87,6 +90,7 @@ export async function findSession(db: Reader, now: Date, request: FastifyRequest
         eb
           .selectFrom('members as m')
           .whereRef('m.user_id', '=', 's.user_id')
+          .where('m.deactivated_at', 'is', null)
           .select(['m.id', 'm.organization_id'])
           .orderBy(
             sort => sort('m.id', '=', sort.ref('s.member_id')),

@@ -1,6 +1,7 @@
 /** The tables as types, in the order of the migrations. Columns and checks are explained there. */
 import type { ColumnType, Generated, Insertable, JSONColumnType, Selectable, Updateable } from 'kysely';
 import type { JsonObject } from '../../base/json.ts';
+import type { SignInTables } from './schema-sign-in.ts';
 
 type Json<T extends object = JsonObject> = JSONColumnType<T, string, string>;
 type Time = ColumnType<Date, Date, Date>;
@@ -81,104 +82,6 @@ export interface RunTokensTable {
   run_id: string;
   created_at: Time;
   expires_at: Time;
-}
-
-export interface SignInLinksTable {
-  token_hash: string;
-  organization_id: string;
-  member_id: string;
-  purpose: Generated<'sign_in' | 'set_password'>;
-  created_at: Time;
-  expires_at: Time;
-  used_at: TimeOrNull;
-}
-
-/** A person, in this deployment; of which organizations they are members is told by `members.user_id`. */
-export interface UsersTable {
-  id: string;
-  name: string;
-  email: string | null;
-  email_verified: Generated<boolean>;
-  image: Generated<string | null>;
-  second_factor: Generated<boolean | null>;
-  created_at: Time;
-  updated_at: Time;
-}
-
-export interface SessionsTable {
-  id: string;
-  user_id: string;
-  token_hash: string;
-  member_id: string | null;
-  method: Generated<string>;
-  ip_address: string | null;
-  user_agent: string | null;
-  created_at: Time;
-  updated_at: Time;
-  expires_at: Time;
-}
-
-export interface AccountsTable {
-  id: string;
-  user_id: string;
-  provider_id: string;
-  account_id: string;
-  password_hash: string | null;
-  access_token: Generated<null>;
-  refresh_token: Generated<null>;
-  id_token: Generated<null>;
-  access_token_expires_at: TimeOrNull;
-  refresh_token_expires_at: TimeOrNull;
-  scope: Generated<string | null>;
-  created_at: Time;
-  updated_at: Time;
-}
-
-export interface VerificationsTable {
-  id: string;
-  identifier: string;
-  value: string;
-  created_at: Time;
-  updated_at: Time;
-  expires_at: Time;
-}
-
-export interface SecondFactorsTable {
-  id: string;
-  user_id: string;
-  secret: string;
-  backup_codes: string;
-  verified: Generated<boolean | null>;
-  failures: Generated<number | null>;
-  locked_until: TimeOrNull;
-}
-
-export interface PasskeysTable {
-  id: string;
-  user_id: string;
-  name: string | null;
-  credential_id: string;
-  public_key: string;
-  counter: number;
-  device_type: string;
-  backed_up: boolean;
-  transports: string | null;
-  aaguid: string | null;
-  created_at: TimeOrNull;
-}
-
-export interface InvitationsTable {
-  id: string;
-  organization_id: string;
-  token_hash: string;
-  email: string;
-  role: MembersTable['role'];
-  invited_by: string;
-  created_at: Time;
-  expires_at: Time;
-  accepted_at: TimeOrNull;
-  member_id: Generated<string | null>;
-  revoked_at: TimeOrNull;
 }
 
 export interface ApiKeysTable {
@@ -633,7 +536,7 @@ export interface SecretsTable {
   revoked_at: TimeOrNull;
 }
 
-export interface Tables {
+export interface Tables extends SignInTables {
   organizations: OrganizationsTable;
   projects: ProjectsTable;
   members: MembersTable;
@@ -642,14 +545,6 @@ export interface Tables {
   role_bindings: RoleBindingsTable;
   signing_keys: SigningKeysTable;
   run_tokens: RunTokensTable;
-  sign_in_links: SignInLinksTable;
-  users: UsersTable;
-  sessions: SessionsTable;
-  accounts: AccountsTable;
-  verifications: VerificationsTable;
-  second_factors: SecondFactorsTable;
-  passkeys: PasskeysTable;
-  invitations: InvitationsTable;
   api_keys: ApiKeysTable;
   teams: TeamsTable;
   agents: AgentsTable;

@@ -15,6 +15,8 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** What requests to it are counted as; by default `read` or `write` by the method. `none`: not at all. */
     limit?: LimitClass;
+    /** Of the class `login`: what names the account; by default an e-mail address or a token in the body. */
+    accountOf?(request: FastifyRequest): string | null;
   }
 }
 
@@ -40,7 +42,9 @@ export function limitAddresses(server: Server, limiter: Limiter): void {
   // With the body, which names the account.
   server.addHook('preHandler', async (request, reply) => {
     if (request.routeOptions.config.limit !== 'login') return;
-    const verdict = await limiter.take('login', `${addressOf(request)} ${accountOf(request)}`);
+    const account = accountOf(request);
+    if (account === null) return;
+    const verdict = await limiter.take('login', `${addressOf(request)} ${account}`);
     show(reply, verdict);
     requireRoom(reply, verdict);
   });
@@ -57,7 +61,9 @@ export function limitPrincipals(
     if (!counted) return;
     const name = nameOf(request, counted);
     if (name === null) return;
-    const verdict = await limiter.take(name, counted.user);
+    // Who is signed in may guess a password or a code no oftener than who is not.
+    const subject = name === 'login' ? `${counted.user} ${request.routeOptions.url}` : counted.user;
+    const verdict = await limiter.take(name, subject);
     show(reply, verdict);
     requireRoom(reply, verdict);
     if (counted.apiKeyId !== null) requireRoom(reply, await limiter.take('key', counted.apiKeyId));
@@ -67,8 +73,8 @@ export function limitPrincipals(
 
 function nameOf(request: FastifyRequest, counted: Counted): LimitName | null {
   const { limit } = request.routeOptions.config;
-  if (limit === 'costly' || limit === 'stream') return limit;
-  if (limit !== undefined) return null;
+  if (limit === 'none' || limit === 'webhook') return null;
+  if (limit !== undefined) return limit;
   if (counted.isAgent) return 'agent';
   return ['GET', 'HEAD', 'OPTIONS'].includes(request.method) ? 'read' : 'write';
 }
@@ -76,15 +82,20 @@ function nameOf(request: FastifyRequest, counted: Counted): LimitName | null {
 /** Fields that name an account, in the order in which they are looked for. */
 const accountFields = ['email', 'username', 'account', 'token'] as const;
 
-/** The account that somebody tries to sign in to. Hashed: counters hold no e-mail addresses and no tokens. */
-function accountOf(request: FastifyRequest): string {
-  const body = request.body;
-  if (body === null || typeof body !== 'object') return '';
-  const found = accountFields
-    .map(field => (body as Record<string, unknown>)[field])
-    .find(value => typeof value === 'string');
-  if (typeof found !== 'string') return '';
+/**
+ * The account that somebody tries to sign in to; null when the request names none (a passkey): then only its address
+ * is counted, which many people may share. Hashed: counters hold no e-mail addresses and no tokens.
+ */
+function accountOf(request: FastifyRequest): string | null {
+  const found = request.routeOptions.config.accountOf?.(request) ?? accountInBody(request.body);
+  if (found === null) return null;
   return createHash('sha256').update(found.trim().toLowerCase()).digest('base64url').slice(0, 22);
+}
+
+function accountInBody(body: unknown): string | null {
+  if (body === null || typeof body !== 'object') return null;
+  const values = accountFields.map(field => (body as Record<string, unknown>)[field]);
+  return values.find(value => typeof value === 'string') ?? null;
 }
 
 /** A window is told in whole seconds, never less than is left of it. */
