@@ -9,7 +9,7 @@ import { sql } from 'kysely';
 import type { App } from './app.ts';
 import { messageOf, Problem } from './base/problem.ts';
 import type { Clock } from './base/time.ts';
-import { readTeamTemplates } from './features/agents/agents.ts';
+import { createTeam, readTeamTemplates } from './features/agents/agents.ts';
 import { readDiff } from './features/checks/review.ts';
 import type { Component } from './features/health/routes.ts';
 import { guard } from './features/identity/access.ts';
@@ -87,6 +87,10 @@ export async function createApi(app: App, clock: Clock, version: string): Promis
       installation: app.installation,
       installationId: app.installation.organizationId,
       findReader: access.findReader,
+      furnish: async (tx, { owner }, at) => {
+        const template = templates.get('software-team');
+        if (template) await createTeam(tx, owner, at, template.name, template);
+      },
       tail,
       version,
       gitSha: null,
@@ -320,10 +324,7 @@ async function checkSignIn(signIn: SignIn): Promise<Component[]> {
         silent.length === 0
           ? `providers: ${providers.map(p => p.id).join(', ')}`
           : silent.map(p => `${p.id}: ${p.fault}`).join('; '),
-      fix:
-        silent.length === 0
-          ? null
-          : 'check the provider and GUILDHALL_SIGN_IN_PROVIDERS_FILE; it is asked again',
+      fix: silent.length === 0 ? null : 'check the provider and GUILDHALL_SIGN_IN_PROVIDERS_FILE; it is asked again',
     },
   ];
 }

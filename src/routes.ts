@@ -10,9 +10,14 @@ import { accountRoutes } from './features/identity/account-routes.ts';
 import { factorRoutes } from './features/identity/factor-routes.ts';
 import { invitationRoutes } from './features/identity/invitation-routes.ts';
 import { keyRoutes } from './features/identity/key-routes.ts';
+import { memberRoutes } from './features/identity/member-routes.ts';
+import { organizationRoutes } from './features/identity/organization-routes.ts';
 import { peopleRoutes } from './features/identity/people-routes.ts';
+import { projectRoutes } from './features/identity/project-routes.ts';
+import { serviceAccountRoutes } from './features/identity/service-account-routes.ts';
 import { sessionRoutes } from './features/identity/session-routes.ts';
 import { signInRoutes } from './features/identity/sign-in-routes.ts';
+import { teamRoutes } from './features/identity/team-routes.ts';
 import { runRoutes } from './features/runs/routes.ts';
 import { secretRoutes } from './features/secrets/routes.ts';
 import { taskRoutes } from './features/tasks/routes.ts';
@@ -26,6 +31,7 @@ export type RouteDeps = Deps<typeof sessionRoutes> &
   Deps<typeof signInRoutes> &
   Deps<typeof peopleRoutes> &
   Deps<typeof keyRoutes> &
+  Deps<typeof organizationRoutes> &
   Deps<typeof secretRoutes> &
   Deps<typeof approvalRoutes> &
   Deps<typeof budgetRoutes> &
@@ -42,6 +48,11 @@ export function addRoutes(server: Server, deps: RouteDeps): void {
   invitationRoutes(server, deps);
   peopleRoutes(server, deps);
   keyRoutes(server, deps);
+  serviceAccountRoutes(server, deps);
+  memberRoutes(server, deps);
+  organizationRoutes(server, deps);
+  projectRoutes(server, deps);
+  teamRoutes(server, deps);
   secretRoutes(server, deps);
   approvalRoutes(server, deps);
   budgetRoutes(server, deps);

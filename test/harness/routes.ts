@@ -55,13 +55,22 @@ const prefixes = {
   agents: 'agt',
   'api-keys': 'key',
   'dead-letters': 'dl',
+  projects: 'proj',
+  members: 'mem',
+  member: 'mem',
+  teams: 'team',
+  'service-accounts': 'svc',
 } as const;
 
 /** The path with ids of the right form that name nothing. */
 export function pathOf(url: string): string {
   const noun = /^\/api\/v1\/([a-z-]+)\//.exec(url)?.[1] ?? '';
   const id = noun in prefixes ? newId(prefixes[noun as keyof typeof prefixes], 0) : 'x';
-  return url.replace(/:[a-z]+|\{[a-z]+\}/g, id).replace('*', 'x');
+  const other = (name: string) => newId(prefixes[name as keyof typeof prefixes], 0);
+  return url
+    .replace(/[:{]([a-z]+)_id\}?/g, (_, name: string) => (name in prefixes ? other(name) : 'x'))
+    .replace(/:[a-z]+|\{[a-z]+\}/g, id)
+    .replace('*', 'x');
 }
 
 /** Bodies that the schemas accept, for the routes that need one. */
@@ -83,4 +92,14 @@ export const sampleBodies: Record<string, unknown> = {
   'PUT /api/v1/budgets': { scope: 'task', scope_id: newId('task', 0), limit_usd: 1 },
   'POST /api/v1/prices': { provider: 'p', model: 'm', input_usd: 1, output_usd: 1, source: 'sample' },
   'POST /api/v1/approvals/:id/reject': { text: 'No.' },
+  'POST /api/v1/projects': { name: 'sample' },
+  'POST /api/v1/service-accounts': { name: 'sample' },
+  'POST /api/v1/organizations': { name: 'sample' },
+  'PATCH /api/v1/organization': { name: 'sample' },
+  'PUT /api/v1/role-bindings': {
+    subject: `member:${newId('mem', 0)}`,
+    role: 'viewer',
+    scope: 'project',
+    scope_id: newId('proj', 0),
+  },
 };

@@ -153,6 +153,7 @@ async function toPrincipal(finding: Finding, found: Found, credential: Credentia
     actor: { id: `${kind}:${id}`, organizationId, requestId: finding.requestId },
     subject: { kind, id, name, role },
     member: kind === 'member' ? { id, name, role } : null,
+    clearance: found.clearance ?? roleClearance[role],
     reach: await readReach(finding.db, found),
     narrowing: credential.narrowing ?? null,
     scopes: roleScopes[role].filter((scope: Scope) => named?.includes(scope) ?? true),

@@ -7,6 +7,7 @@ import { type RawBuilder, sql } from 'kysely';
 import { Problem } from '../../base/problem.ts';
 import type { Actor } from '../../platform/journal/facts.ts';
 import {
+  type Classification,
   isOfInstallation,
   isOfProjects,
   type Permission,
@@ -42,6 +43,8 @@ export interface Principal {
   subject: { kind: 'member' | 'service' | 'agent'; id: string; name: string; role: Role };
   /** Null for programs. */
   member: { id: string; name: string; role: Role } | null;
+  /** How far their knowledge of projects may go. */
+  clearance: Classification;
   reach: Reach;
   /** Null: the credential takes nothing away. */
   narrowing: Narrowing | null;

@@ -57,6 +57,7 @@ export async function findRunOfToken(finding: Finding, token: string): Promise<P
     actor: { id: `agent:${run.agent_id}`, organizationId: run.organization_id, requestId },
     subject: { kind: 'agent', id: run.agent_id, name: run.name, role: 'none' },
     member: null,
+    clearance: 'public',
     reach: noReach,
     narrowing: null,
     scopes: [],
