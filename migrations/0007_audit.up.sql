@@ -67,7 +67,7 @@ create index audit_seals_by_age on audit_seals (class, sealed_at) where pruned_a
 
 -- How long a record is kept: signing in and being refused, calls of models and tools, and all else (for ever).
 create function audit_class(p_action text) returns text language sql immutable parallel safe as $$
-  select case when p_action ~ '^(access|session|sign_in|sign_in_link|sign_out|second_factor|authentication)\.' then 'access' else 'administrative' end
+  select case when p_action ~ '^(access|session|sign_in|sign_out|authentication|run_token)\.' then 'access' else 'administrative' end
 $$;
 
 -- The text that is hashed: every column. Times in UTC with their microseconds, whatever the session's zone.

@@ -5792,6 +5792,271 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/audit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What was done, newest first
+         * @description Each page searches a bounded number of rows: it may hold fewer items than asked for, even none, while `next_cursor` tells that there is more to search.
+         */
+        get: {
+            parameters: {
+                query?: {
+                    /** @description `next_cursor` of the page before. */
+                    cursor?: string;
+                    limit?: number;
+                    /** @description `member:mem_…`, `agent:agt_…`, `service:svc_…`, `system`, `anonymous`. */
+                    actor?: string;
+                    /** @description `noun.verb`, e.g. `task.create`, `tool.call`. */
+                    action?: string;
+                    /** @description Id of what was acted on; of a tool call the name of the tool. */
+                    target?: string;
+                    outcome?: "ok" | "refused" | "failed";
+                    request_id?: string;
+                    from?: string;
+                    /** @description Before this time. */
+                    to?: string;
+                    /** @description Part of the actor, action, target or data. */
+                    text?: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Default Response */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            items: components["schemas"]["AuditRecord"][];
+                            next_cursor: string | null;
+                        };
+                    };
+                };
+                /** @description Default Response */
+                "4XX": {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description Default Response */
+                "5XX": {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/audit/seals": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The chain of seals, newest first, and how much is not sealed yet */
+        get: {
+            parameters: {
+                query?: {
+                    cursor?: string;
+                    limit?: number;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Default Response */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            items: components["schemas"]["AuditSeal"][];
+                            next_cursor: string | null;
+                            /** @description Counted up to 10,000. */
+                            unsealed_records: number;
+                        };
+                    };
+                };
+                /** @description Default Response */
+                "4XX": {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description Default Response */
+                "5XX": {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/audit/verify": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Verify the chain of the organization, all of it
+         * @description Takes as long as reading all that was recorded. That it was done, and with what result, is recorded.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": {
+                        /** @description Fingerprint of a key noted before. */
+                        key?: string;
+                        /** @description `head` of a former verification. */
+                        head?: {
+                            number: number;
+                            hash: string;
+                        };
+                    };
+                };
+            };
+            responses: {
+                /** @description Default Response */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["AuditVerification"];
+                    };
+                };
+                /** @description Default Response */
+                "4XX": {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description Default Response */
+                "5XX": {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/audit/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Everything that verifying needs, as lines of JSON
+         * @description Keys, seals and records of the organization (docs/operating/audit.md has the format), to be verified without a server by `guildhall audit verify --file`.
+         */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Lines of JSON, application/x-ndjson. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": unknown;
+                    };
+                };
+                /** @description Default Response */
+                "4XX": {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description Default Response */
+                "5XX": {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/livez": {
         parameters: {
             query?: never;
@@ -6032,6 +6297,64 @@ export interface components {
             created_at: string;
             expires_at: string;
             decided_at: string | null;
+        };
+        AuditRecordInput: {
+            /** @description Its place in the order that is sealed: `<transaction>-<sequence>`. */
+            id: string;
+            actor: string;
+            action: string;
+            target: string | null;
+            /** @enum {string} */
+            outcome: "ok" | "refused" | "failed";
+            data: {
+                [key: string]: unknown;
+            };
+            request_id: string | null;
+            created_at: string;
+        };
+        AuditSealInput: {
+            number: number;
+            /** @enum {string} */
+            class: "administrative" | "access" | "call";
+            /** @description Its records stand after this place … */
+            from: string;
+            /** @description … and not after this one. */
+            to: string;
+            records: number;
+            hash: string;
+            previous_hash: string;
+            key_id: string;
+            introduces_key: string | null;
+            sealed_at: string;
+            /** @description When retention removed its records. */
+            pruned_at: string | null;
+        };
+        AuditVerificationInput: {
+            ok: boolean;
+            organization_id: string | null;
+            seals: number;
+            /** @description Records that are exactly what was sealed. */
+            records: number;
+            pruned_records: number;
+            unsealed_records: number;
+            /** @description The newest seal. Keep it elsewhere, and give it with the next verification. */
+            head: {
+                number: number;
+                hash: string;
+                sealed_at: string;
+            } | null;
+            /** @description Fingerprints of the keys that signed, oldest first. */
+            keys: string[];
+            findings: {
+                kind: string;
+                text: string;
+                place?: string;
+                label?: string;
+                seal?: number;
+                last?: number;
+                key?: string;
+            }[];
+            findings_total: number;
         };
         BudgetInput: {
             id: string;
@@ -6427,6 +6750,64 @@ export interface components {
             created_at: string;
             expires_at: string;
             decided_at: string | null;
+        };
+        AuditRecord: {
+            /** @description Its place in the order that is sealed: `<transaction>-<sequence>`. */
+            id: string;
+            actor: string;
+            action: string;
+            target: string | null;
+            /** @enum {string} */
+            outcome: "ok" | "refused" | "failed";
+            data: {
+                [key: string]: unknown;
+            };
+            request_id: string | null;
+            created_at: string;
+        };
+        AuditSeal: {
+            number: number;
+            /** @enum {string} */
+            class: "administrative" | "access" | "call";
+            /** @description Its records stand after this place … */
+            from: string;
+            /** @description … and not after this one. */
+            to: string;
+            records: number;
+            hash: string;
+            previous_hash: string;
+            key_id: string;
+            introduces_key: string | null;
+            sealed_at: string;
+            /** @description When retention removed its records. */
+            pruned_at: string | null;
+        };
+        AuditVerification: {
+            ok: boolean;
+            organization_id: string | null;
+            seals: number;
+            /** @description Records that are exactly what was sealed. */
+            records: number;
+            pruned_records: number;
+            unsealed_records: number;
+            /** @description The newest seal. Keep it elsewhere, and give it with the next verification. */
+            head: {
+                number: number;
+                hash: string;
+                sealed_at: string;
+            } | null;
+            /** @description Fingerprints of the keys that signed, oldest first. */
+            keys: string[];
+            findings: {
+                kind: string;
+                text: string;
+                place?: string;
+                label?: string;
+                seal?: number;
+                last?: number;
+                key?: string;
+            }[];
+            findings_total: number;
         };
         Budget: {
             id: string;

@@ -16,6 +16,7 @@ import { createScriptedDriver } from './drivers/models/scripted/driver.ts';
 import { createBwrapDriver } from './drivers/sandboxes/bwrap.ts';
 import { createOffDriver } from './drivers/sandboxes/off.ts';
 import { createTeam, findTeam, readTeamTemplates } from './features/agents/agents.ts';
+import { AuditSweeper } from './features/audit/sweep.ts';
 import { ensurePublishedPrices } from './features/budgets/prices.ts';
 import { reviewTask } from './features/checks/review.ts';
 import { ensureInstallation, type Installation } from './features/identity/installation.ts';
@@ -164,6 +165,13 @@ export async function createApp(options: AppOptions): Promise<App> {
       const sweeper = new Sweeper({ db, clock, log, leaseMs: config.worker.leaseMs }, sweepIntervalMs);
       sweeper.start();
       disposers.push(() => sweeper[Symbol.asyncDispose]());
+      const { sealIntervalMs, keyMaxAgeMs, retention } = config.audit;
+      const auditSweeper = new AuditSweeper(
+        { db, clock, log, sealer, keyMaxAgeMs, retention },
+        sealIntervalMs,
+      );
+      auditSweeper.start();
+      disposers.push(() => auditSweeper[Symbol.asyncDispose]());
     }
     if (roles.includes('api')) {
       const api = await createApi(app, clock, version);

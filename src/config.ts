@@ -33,6 +33,11 @@ export interface Config {
   sandbox: { driver: 'bwrap' | 'off'; toolchainPaths: string[]; uidBase: number };
   repositories: { hosts: string[]; allowLocal: boolean };
   worker: { concurrency: number; leaseMs: number };
+  audit: {
+    sealIntervalMs: number;
+    keyMaxAgeMs: number;
+    retention: { accessDays: number; callDays: number };
+  };
   models: {
     totalTimeoutMs: number;
     anthropic: { apiKey: string | null; baseUrl: string | null };
@@ -115,6 +120,11 @@ function toConfig(v: Values, providers: SignInProvider[]): Config {
       allowLocal: v.GUILDHALL_ALLOW_LOCAL_REPOSITORIES,
     },
     worker: { concurrency: v.GUILDHALL_WORKER_CONCURRENCY, leaseMs: v.GUILDHALL_LEASE_SECONDS * 1000 },
+    audit: {
+      sealIntervalMs: v.GUILDHALL_AUDIT_SEAL_SECONDS * 1000,
+      keyMaxAgeMs: v.GUILDHALL_AUDIT_KEY_DAYS * 86_400_000,
+      retention: { accessDays: v.GUILDHALL_AUDIT_ACCESS_DAYS, callDays: v.GUILDHALL_AUDIT_CALL_DAYS },
+    },
     models: {
       totalTimeoutMs: v.GUILDHALL_MODEL_TIMEOUT_SECONDS * 1000,
       anthropic: { apiKey: v.ANTHROPIC_API_KEY ?? null, baseUrl: v.ANTHROPIC_BASE_URL ?? null },

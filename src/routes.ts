@@ -4,6 +4,7 @@
  */
 import { agentRoutes } from './features/agents/routes.ts';
 import { approvalRoutes } from './features/approvals/routes.ts';
+import { auditRoutes } from './features/audit/routes.ts';
 import { budgetRoutes } from './features/budgets/routes.ts';
 import { healthRoutes } from './features/health/routes.ts';
 import { accountRoutes } from './features/identity/account-routes.ts';
@@ -38,6 +39,7 @@ export type RouteDeps = Deps<typeof sessionRoutes> &
   Deps<typeof agentRoutes> &
   Deps<typeof taskRoutes> &
   Deps<typeof runRoutes> &
+  Deps<typeof auditRoutes> &
   Deps<typeof healthRoutes> & { tenants: Tenants };
 
 export function addRoutes(server: Server, deps: RouteDeps): void {
@@ -59,5 +61,6 @@ export function addRoutes(server: Server, deps: RouteDeps): void {
   agentRoutes(server, deps);
   taskRoutes(server, deps);
   runRoutes(server, deps);
+  auditRoutes(server, deps);
   healthRoutes(server, deps);
 }

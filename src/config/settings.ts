@@ -83,6 +83,22 @@ export const variables = {
   GUILDHALL_LEASE_SECONDS: whole(2, 300)
     .default(8)
     .describe('Seconds without a heartbeat after which the runs of a worker are taken over.'),
+  GUILDHALL_AUDIT_SEAL_SECONDS: whole(1, 3_600)
+    .default(10)
+    .describe(
+      'Seconds between seals of what was recorded for the audit: for so long a change may go unnoticed.',
+    ),
+  GUILDHALL_AUDIT_KEY_DAYS: whole(1, 3_650)
+    .default(365)
+    .describe('Days after which a new key signs the seals of the audit, introduced by the one before.'),
+  GUILDHALL_AUDIT_ACCESS_DAYS: whole(365, 36_500)
+    .default(400)
+    .describe(
+      'Days that sign-ins and refusals are kept. What people and the system changed is kept for ever.',
+    ),
+  GUILDHALL_AUDIT_CALL_DAYS: whole(365, 36_500)
+    .default(400)
+    .describe('Days that the steps of runs are kept: the calls of models and tools with all they said.'),
   GUILDHALL_PUBLIC_URL: z
     .url()
     .optional()

@@ -44,6 +44,8 @@ export async function record(
   await transact(db, tx => appendAudit(tx, actor, now, action, 'target_1', 'ok', data));
 }
 
+let stepCount = 0;
+
 /** Appends a step as the journal does, in a transaction of its own. */
 export async function addStep(
   db: Db,
@@ -53,7 +55,7 @@ export async function addStep(
 ): Promise<void> {
   await sql`insert into steps (run_id, seq, organization_id, task_id, root_task_id, kind, name, call_id, outcome, data,
       idempotency_key, fencing_token, actor, request_id, started_at, ended_at)
-    select id, coalesce((select max(seq) + 1 from steps where run_id = runs.id), 0), organization_id, task_id, task_id, 'tool', 'read_file',
+    select id, ${stepCount++}, organization_id, task_id, task_id, 'tool', 'read_file',
       'call_1', 'ok', ${JSON.stringify(data)}, 'key', 1, 'agent:agt_1', 'req_1', ${now}, ${now}
     from runs where id = ${organization.runId}`.execute(db);
 }

@@ -124,7 +124,7 @@ async function* readExport(
 }
 
 function itemOf(value: Record<string, unknown>): ChainItem | null {
-  if (value.type === 'key')
+  if (value.type === 'key' && value.algorithm === 'Ed25519')
     return { kind: 'key', id: String(value.id), publicKey: Buffer.from(String(value.public_key), 'hex') };
   if (value.type === 'seal') return sealOf(value);
   if (value.type === 'record') return typeof value.text === 'string' ? recordOf(value.text) : null;
@@ -137,7 +137,13 @@ function sealOf(v: Record<string, unknown>): ChainItem | null {
   const [from, to] = [parsePlace(String(v.from)), parsePlace(String(v.to))];
   const kind = auditClasses.find(name => name === v.class);
   const bytes = [v.entries, v.previous_hash, v.hash, v.signature];
-  if (!from || !to || !kind || !bytes.every(text => typeof text === 'string' && hexForm.test(text)))
+  if (
+    !from ||
+    !to ||
+    !kind ||
+    typeof v.pruned !== 'boolean' ||
+    !bytes.every(text => typeof text === 'string' && hexForm.test(text))
+  )
     return null;
   const hex = (text: unknown): Buffer => Buffer.from(text as string, 'hex');
   const content: SealContent = {
@@ -156,7 +162,7 @@ function sealOf(v: Record<string, unknown>): ChainItem | null {
     ...content,
     hash: hex(v.hash),
     signature: hex(v.signature),
-    pruned: v.pruned === true,
+    pruned: v.pruned,
   };
   return { kind: 'seal', seal };
 }

@@ -55,7 +55,7 @@ async function sealBatch(tx: Tx, deps: SealingDeps, limit: number): Promise<numb
   const to = await findEnd(tx, from, limit);
   if (!to) return 0;
   const now = new Date(deps.clock.now());
-  const parts = await readParts(tx, from, to);
+  const parts = await readParts(tx, from, to, limit);
   const key = await requireSigningKey(tx, deps.sealer, now, deps.keyMaxAgeMs);
   let head: Head | null = null;
   for (const part of parts) {
@@ -100,13 +100,14 @@ interface Part {
   entries: Buffer;
 }
 
-/** The records between two places, by organization and class, hashed. */
-async function readParts(tx: Tx, from: Place, to: Place): Promise<Part[]> {
+/** The records between two places, at most `limit`, by organization and class, hashed. */
+async function readParts(tx: Tx, from: Place, to: Place, limit: number): Promise<Part[]> {
   const { rows } = await sql<Part>`
     select organization_id, class, count(*)::integer as record_count,
       string_agg(xid8send(xid) || int8send(fact_seq) || sha256(convert_to(text, 'UTF8')), ''::bytea order by xid, fact_seq) as entries
-    from audit_texts
-    where (xid, fact_seq) > ${placeSql(from)} and (xid, fact_seq) <= ${placeSql(to)}
+    from (select * from audit_texts
+      where (xid, fact_seq) > ${placeSql(from)} and (xid, fact_seq) <= ${placeSql(to)}
+      order by audit_texts.xid, audit_texts.fact_seq limit ${limit}) as batch
     group by organization_id, class order by organization_id, class`.execute(tx);
   return rows;
 }
