@@ -10,6 +10,8 @@ const wanted = [
   { package: 'bubblewrap', programs: ['bwrap'] },
   { package: 'chromium', programs: ['chromium', 'chromium-browser', 'google-chrome'] },
   { package: 'python3', programs: ['python3'] },
+  // With Debian's redis-tools comes the server's program too, and no service is started.
+  { package: 'redis-tools', programs: ['redis-server', 'valkey-server', 'redis-check-rdb'] },
 ];
 
 export function installOptional(say: (line: string) => void): void {
