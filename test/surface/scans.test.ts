@@ -106,7 +106,10 @@ test('SEC-04 no secret has a value to fall back on, in the program or in what st
   const literal = found(
     program,
     new RegExp(`\\b${names}\\s*[:=]\\s*(['"])(?!\\1)[\\w!#$%&*+./-]{6,}\\1\\s*[,;)]`, 'gi'),
-  ).filter(line => !/: ?['"](?:string|password|current-password|new-password|\w+_hash|[a-z_]+\.[a-z_]+)['"]/.test(line));
+  ).filter(
+    line =>
+      !/: ?['"](?:string|password|current-password|new-password|\w+_hash|[a-z_]+\.[a-z_]+)['"]/.test(line),
+  );
   assert.deepEqual([...inCode, ...literal], []);
   const secrets = describeVariables().filter(v => v.secret);
   assert.ok(secrets.length >= 4);
