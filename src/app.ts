@@ -24,6 +24,7 @@ import type { ModelCatalog, ProviderKeys } from './features/models/catalog.ts';
 import { defaultModelTimeouts, type ModelDriver } from './features/models/port.ts';
 import { openProviderKeys } from './features/models/provider-keys.ts';
 import { newRunCaches, type RunDeps } from './features/runs/context.ts';
+import { openJournal } from './features/runs/journal-batch.ts';
 import { Sweeper } from './features/runs/sweep.ts';
 import { Worker } from './features/runs/worker.ts';
 import { defaultSandboxPolicy, type SandboxDriver, type SandboxProbe } from './features/sandboxes/port.ts';
@@ -124,6 +125,7 @@ export async function createApp(options: AppOptions): Promise<App> {
     const workshop = await createWorkshop(options);
     const runDeps: RunDeps = {
       db,
+      journal: openJournal(db),
       clock,
       random: Math.random,
       log,

@@ -14,6 +14,7 @@ import { newId } from '../../src/base/ids.ts';
 import { addPrice } from '../../src/features/budgets/prices.ts';
 import { reviewTask } from '../../src/features/checks/review.ts';
 import { newRunCaches } from '../../src/features/runs/context.ts';
+import { openJournal } from '../../src/features/runs/journal-batch.ts';
 import { Worker } from '../../src/features/runs/worker.ts';
 import { type Db, transact } from '../../src/platform/db/db.ts';
 import { startTestApp, type TestApp } from '../harness/app.ts';
@@ -129,7 +130,16 @@ export function newWorker(guildhall: TestApp, pool: pg.Pool, concurrency: number
   const { db, log, models, workshop } = guildhall.app;
   const clock = { now: () => Date.now() };
   return new Worker(
-    { db, clock, random: Math.random, log, models, workshop, caches: newRunCaches(clock) },
+    {
+      db,
+      journal: openJournal(db),
+      clock,
+      random: Math.random,
+      log,
+      models,
+      workshop,
+      caches: newRunCaches(clock),
+    },
     {
       pool,
       concurrency,

@@ -102,7 +102,13 @@ describe('a worker that is told to stop', () => {
       .selectAll()
       .where('task_id', '=', id)
       .executeTakeFirstOrThrow();
-    assert.deepEqual([run.state, run.worker_id, run.failure_count, run.step_count], ['queued', null, 0, 2]);
+    assert.deepEqual([run.state, run.worker_id, run.failure_count], ['queued', null, 0]);
+    const steps = await fleet.guildhall.database.db
+      .selectFrom('steps')
+      .select('seq')
+      .where('run_id', '=', run.id)
+      .execute();
+    assert.equal(steps.length, 2);
     await fleet.guildhall.api('POST', `/api/v1/tasks/${id}/cancel`);
   });
 

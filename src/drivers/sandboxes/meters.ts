@@ -30,9 +30,14 @@ export function openDiskMeter(directory: string, du: string | null, limitBytes: 
   let countedAt = Number.NEGATIVE_INFINITY;
   let freeWhenCounted = Number.NEGATIVE_INFINITY;
 
+  /** NaN when the directory is gone, as it is at the end: then nothing grows any more. */
   const freeBytes = () => {
-    const { bfree, bsize } = statfsSync(directory);
-    return bfree * bsize;
+    try {
+      const { bfree, bsize } = statfsSync(directory);
+      return bfree * bsize;
+    } catch {
+      return Number.NaN;
+    }
   };
   const count = async () => {
     if (du === null) return null;

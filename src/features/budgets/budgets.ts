@@ -64,7 +64,7 @@ export async function closeReservations(tx: Reader, now: Date, runId: string): P
 }
 
 /** As a query: the budgets over a task: its own, those of all its ancestors, its project, its organization. Ids in order. */
-export const budgetChain = (taskId: string): RawBuilder<{ id: string }> => sql`
+export const budgetChain = (taskId: string | RawBuilder<unknown>): RawBuilder<{ id: string }> => sql`
     with recursive up as (
       select id, parent_task_id, project_id, organization_id from tasks where id = ${taskId}
       union all

@@ -18,6 +18,7 @@ import { type Activity, nextSeq, nowOf, type RunDeps, record } from './context.t
 import { fail } from './ending.ts';
 import { commitStep, readSteps, stepKey } from './journal.ts';
 import {
+  type Claim,
   claimRun,
   type Lease,
   LeaseLost,
@@ -28,7 +29,8 @@ import {
 } from './lease.ts';
 import { callModel } from './model-step.ts';
 import { composeOpening } from './prompt.ts';
-import { readSurroundings, surroundingsOf } from './surroundings.ts';
+import { surroundingsOf } from './surroundings.ts';
+import { settleStep } from './tool-result.ts';
 import { callTool } from './tool-step.ts';
 import { readTranscript, type Step } from './transcript.ts';
 
@@ -49,13 +51,14 @@ export interface Holder {
 
 /** Handles one `run.advance` job. Returns when the run needs nothing more from this worker now. */
 export async function advanceRun(deps: RunDeps, holder: Holder, runId: string): Promise<void> {
-  const lease = await claimRun(deps.db, holder.workerId, nowOf(deps), holder.leaseMs, runId);
-  if (!lease) return;
+  const claim = await claimRun(deps.db, holder.workerId, nowOf(deps), holder.leaseMs, runId);
+  if (!claim) return;
+  const { lease } = claim;
   const log = { run_id: runId, task_id: lease.taskId, request_id: lease.actor.requestId };
   const held = holder.hold(lease);
   let activity: Activity | null = null;
   try {
-    activity = await openActivity(deps, lease, held.signal, held.stopAtStep);
+    activity = await openActivity(deps, claim, held.signal, held.stopAtStep);
     await loop(activity);
   } catch (error) {
     if (error instanceof LeaseLost || held.signal.aborted) {
@@ -76,7 +79,7 @@ export async function advanceRun(deps: RunDeps, holder: Holder, runId: string): 
 
 async function openActivity(
   deps: RunDeps,
-  lease: Lease,
+  { lease, task, surroundings }: Claim,
   signal: AbortSignal,
   stopAtStep: Activity['stopAtStep'],
 ): Promise<Activity> {
@@ -85,14 +88,12 @@ async function openActivity(
   const model = await resolveOrFail(deps, lease, run.model);
   const now = nowOf(deps);
   const { agents, prices } = deps.caches;
-  const task = await getTask(db, actor, lease.taskId);
-  const [agent, price, steps, surroundings] = await Promise.all([
+  const [agent, price, steps] = await Promise.all([
     agents.get(`${run.agent_id}:${run.agent_version}`, () =>
       getAgentVersion(db, actor, run.agent_id, run.agent_version),
     ),
     prices.get(`${model.provider}/${model.model}`, () => findPrice(db, model.provider, model.model, now)),
-    run.step_count === 0 ? [] : resumeJournal(db, lease, now),
-    readSurroundings(db, now.getTime(), task),
+    lease.fencingToken === 1 ? [] : resumeJournal(db, lease, now),
   ]);
   const { id, root_task_id, source, base_commit } = task;
   return {
@@ -107,7 +108,7 @@ async function openActivity(
     stopAtStep,
     steps,
     transcript: readTranscript(steps),
-    turnCount: run.turn_count,
+    turnCount: steps.filter(step => step.kind === 'model').length,
     held: null,
     surroundings,
     sandbox: null,
@@ -247,7 +248,7 @@ function rosterOf({ deps, lease, agent }: Activity): Promise<Roster> {
 
 /** Text that the agent is shown as a user message. */
 async function notice(activity: Activity, text: string, more: { system?: string } = {}): Promise<void> {
-  const { deps, lease } = activity;
+  const { deps } = activity;
   const step: Step = {
     seq: nextSeq(activity),
     kind: 'notice',
@@ -256,12 +257,12 @@ async function notice(activity: Activity, text: string, more: { system?: string 
     outcome: 'ok',
     data: redactor.redactDeep({ text, ...more }),
   };
-  await commitStep(deps.db, lease, nowOf(deps), {
-    ...step,
-    idempotencyKey: stepKey(lease.runId, step.seq),
-    startedAt: nowOf(deps),
-  });
-  record(activity, step);
+  await settleStep(
+    activity,
+    step,
+    nowOf(deps),
+    Buffer.byteLength(text) + Buffer.byteLength(more.system ?? ''),
+  );
 }
 
 /** Shows the agent what colleagues wrote to it about this tree of tasks. */

@@ -10,6 +10,7 @@ import { addPrice } from '../budgets/prices.ts';
 import type { Task } from '../tasks/tasks.ts';
 import { newRunCaches } from './context.ts';
 import { commitStep, stepKey } from './journal.ts';
+import { openJournal } from './journal-batch.ts';
 import { claimRun, LeaseLost } from './lease.ts';
 import { sweep } from './sweep.ts';
 import { Worker } from './worker.ts';
@@ -48,17 +49,17 @@ test('DAT-18 of 50 parallel claims of one task exactly one wins', async () => {
   );
   const won = claims.filter(claim => claim !== null);
   assert.equal(won.length, 1);
-  assert.equal(won[0]?.fencingToken, 1);
+  assert.equal(won[0]?.lease.fencingToken, 1);
 });
 
 test('JOB-01 a worker whose lease ran out can be overtaken, and nothing it writes afterwards counts', async () => {
   const { db } = guildhall.database;
   const runId = await runOf(await openTask(guildhall));
   const start = Date.now();
-  const first = await claimRun(db, 'frozen', new Date(start), 1_000, runId);
+  const first = (await claimRun(db, 'frozen', new Date(start), 1_000, runId))?.lease;
   assert.ok(first);
   assert.equal(await claimRun(db, 'other', new Date(start + 500), 1_000, runId), null);
-  const second = await claimRun(db, 'other', new Date(start + 1_001), 1_000, runId);
+  const second = (await claimRun(db, 'other', new Date(start + 1_001), 1_000, runId))?.lease;
   assert.ok(second);
   const step = {
     seq: 0,
@@ -136,7 +137,7 @@ test('JOB-01 the runs of a worker without a heartbeat are lost to it and go back
   const run = await db.selectFrom('runs').selectAll().where('id', '=', runId).executeTakeFirstOrThrow();
   assert.equal(run.state, 'lost');
   const next = await claimRun(db, 'other', new Date(), 10_000, runId);
-  assert.equal(next?.fencingToken, 2, 'the same run goes on under a newer token');
+  assert.equal(next?.lease.fencingToken, 2, 'the same run goes on under a newer token');
 });
 
 test('BUD-01 a budget of $0.50 under 200 parallel calls is never exceeded, and the ledger agrees with it', async () => {
@@ -163,7 +164,16 @@ test('BUD-01 a budget of $0.50 under 200 parallel calls is never exceeded, and t
   for (let i = 0; i < 100; i += 20) await Promise.all(Array.from({ length: 20 }, () => openTask(guildhall)));
   const { log, models, workshop } = guildhall.app;
   const clock = { now: () => Date.now() };
-  const deps = { db, clock, random: Math.random, log, models, workshop, caches: newRunCaches(clock) };
+  const deps = {
+    db,
+    journal: openJournal(db),
+    clock,
+    random: Math.random,
+    log,
+    models,
+    workshop,
+    caches: newRunCaches(clock),
+  };
   await using worker = new Worker(deps, {
     pool: guildhall.database.pool,
     concurrency: 40,

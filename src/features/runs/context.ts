@@ -10,8 +10,9 @@ import type { Sandbox } from '../sandboxes/port.ts';
 import type { Workshop } from '../sandboxes/workshop.ts';
 import type { TreeTask } from '../sandboxes/workspaces.ts';
 import type { Task } from '../tasks/tasks.ts';
-import type { PolicyRule } from '../tools/policy.ts';
+import type { Journal } from './journal-batch.ts';
 import type { Lease } from './lease.ts';
+import type { Surroundings } from './surroundings.ts';
 import { appendStep, type Step, type Transcript } from './transcript.ts';
 
 export interface Log {
@@ -37,19 +38,12 @@ export const newRunCaches = (clock: Clock): RunCaches => ({
 export interface RunDeps {
   caches: RunCaches;
   db: Db;
+  journal: Journal;
   clock: Clock;
   random: () => number;
   log: Log;
   models: ModelCatalog;
   workshop: Workshop;
-}
-
-export interface Surroundings {
-  readAt: number;
-  budgetIds: string[];
-  rules: PolicyRule[];
-  /** Whether a colleague's message waits to be shown. */
-  unread: boolean;
 }
 
 /** One stretch of work on a run, from the claim to the next wait or the end. */

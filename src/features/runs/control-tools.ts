@@ -18,7 +18,7 @@ import type { ToolArguments } from '../tools/catalog.ts';
 import type { ToolOutput } from '../tools/sandbox-tools.ts';
 import { type Activity, nowOf, record } from './context.ts';
 import { commitStep, stepKey } from './journal.ts';
-import { requireLease, subjectOf } from './lease.ts';
+import { LeaseLost, requireLease, subjectOf } from './lease.ts';
 import { describeCheck } from './prompt.ts';
 import { toolStep } from './tool-result.ts';
 import type { ToolCall } from './transcript.ts';
@@ -340,18 +340,25 @@ async function submitResult(
   const commit = args.decision === 'done' ? await deliveredCommit(activity, args.commit) : null;
   const now = nowOf(deps);
   const step = toolStep(activity, call, { content: 'handed in', is_error: false }, 'ok');
-  // Nothing to execute: what was given up, without checks that would be evidence, has failed.
-  const failed = args.decision === 'gave_up' && task.checks.length === 0;
-  const handIn = { decision: args.decision, summary: args.summary, deliveredCommit: commit, review: !failed };
+  const handIn = { decision: args.decision, summary: args.summary, deliveredCommit: commit };
   const stepOf = { ...step, idempotencyKey: stepKey(lease.runId, step.seq), startedAt: now };
-  if (!failed) await commitStep(deps.db, lease, now, stepOf, { handIn });
-  else {
+  // Nothing to execute: what was given up, without checks that would be evidence, has failed.
+  if (args.decision !== 'gave_up' || task.checks.length > 0) {
+    await commitStep(deps.db, lease, now, stepOf, { handIn });
+    return { kind: 'stopped' };
+  }
+  const reason = `The agent gave up: ${args.summary}`;
+  try {
+    await commitStep(deps.db, lease, now, stepOf, { handIn: { ...handIn, reason } });
+  } catch (error) {
+    if (!(error instanceof LeaseLost)) throw error;
+    // Or something hangs on the task: then its end is told to others in the same transaction.
     await transact(deps.db, async tx => {
       await commitStep(tx, lease, now, stepOf, { handIn });
       await endTask(tx, lease.actor, now, task, 'failed', {
-        reason: `The agent gave up: ${args.summary}`,
         decision: args.decision,
         summary: args.summary,
+        reason,
       });
     });
   }

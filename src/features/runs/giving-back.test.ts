@@ -6,6 +6,7 @@ import { type Crew, giveUp, startCrew } from '../../../test/harness/crew.ts';
 import { openDb, openPool } from '../../platform/db/db.ts';
 import { advanceRun, type Holder } from './advance.ts';
 import { newRunCaches } from './context.ts';
+import { openJournal } from './journal-batch.ts';
 
 let crew: Crew;
 before(async () => {
@@ -25,6 +26,7 @@ function advance(runId: string, stopAtStep: () => 'pause' | 'drain' | null): Pro
   const clock = { now: () => Date.now() };
   const deps = {
     db: database.db,
+    journal: openJournal(database.db),
     clock,
     random: Math.random,
     log: app.log,

@@ -1,16 +1,16 @@
 /**
  * The journal. A step is committed by one statement, hence in one transaction and one round trip: the fencing
- * check, the step (which is also the event and the audit record of its call), its usage record, and, when money for
- * the next model call is wanted, the reservation for it. If the token is stale or the step is already there, nothing
- * of it happens. This is the hottest statement there is: its few shapes are built once, and PostgreSQL keeps their
- * plans.
+ * check, the step (which is also the event and the audit record of its call), its usage record, and what else becomes
+ * true with it. If the token is stale or the step is already there, nothing of it happens. Steps that bring nothing
+ * but themselves are committed several at a time (journal-batch.ts); here are those with consequences: money held
+ * for the next model call, the end of the run. PostgreSQL keeps the plans of these few statements.
  */
 import { CompiledQuery, sql } from 'kysely';
 import type { Reader } from '../../platform/db/db.ts';
 import type { Row } from '../../platform/db/schema.ts';
 import type { Hold } from '../budgets/budgets.ts';
 import type { TokenCounts } from '../budgets/prices.ts';
-import { movesInto } from '../tasks/task-states.ts';
+import { movesInto, openStates } from '../tasks/task-states.ts';
 import { type Lease, LeaseLost } from './lease.ts';
 import type { Step } from './transcript.ts';
 
@@ -34,11 +34,18 @@ export interface StepUsage {
 }
 
 export interface StepExtras {
-  usage?: StepUsage;
   /** Reservation for the model calls that come next; the one under `closing` is settled with it. */
   hold?: { hold: Hold; closing: string | null };
-  /** The step hands in: the run has succeeded, the task goes to review. `review`: a job is to decide there. */
-  handIn?: { decision: string; summary: string; deliveredCommit: string | null; review: boolean };
+  handIn?: HandIn;
+}
+
+/** The step hands in: the run has succeeded. */
+export interface HandIn {
+  decision: string;
+  summary: string;
+  deliveredCommit: string | null;
+  /** Why the task has failed with it, with nothing to review. */
+  reason?: string;
 }
 
 /** Name of the step `seq` of a run, the same at every attempt: what outside calls are made under. */
@@ -74,18 +81,15 @@ export async function commitStep(
     step.startedAt,
     now,
   ];
-  if (extras.usage) values.push(...usageValues(extras.usage));
-  else if (extras.hold) values.push(...holdValues(extras.hold));
-  else if (extras.handIn) values.push(...handInValues(extras.handIn, lease));
-  const shape = extras.usage
-    ? 'usage'
-    : extras.hold
-      ? 'hold'
-      : extras.handIn
+  if (extras.hold) values.push(...holdValues(extras.hold));
+  else if (extras.handIn) values.push(...handInValues(extras.handIn));
+  const shape = extras.hold
+    ? 'hold'
+    : extras.handIn
+      ? extras.handIn.reason === undefined
         ? 'handIn'
-        : step.name === 'notice'
-          ? 'notice'
-          : 'plain';
+        : 'giveUp'
+      : 'plain';
   const { rows } = await db.executeQuery(
     CompiledQuery.raw(statements[shape], values) as CompiledQuery<Written>,
   );
@@ -100,81 +104,74 @@ interface Written {
 }
 
 const fenced = (more: { set?: string; where?: string } = {}): string => `fenced as (
-  update runs set step_count = step_count + 1, failure_count = 0, turn_count = turn_count + case when $7 = 'model' then 1 else 0 end ${more.set ?? ''}
-  where id = $1 and fencing_token = $2::bigint and state = 'running' and step_count = $3::integer ${more.where ?? ''} returning id)`;
+  update runs set failure_count = 0 ${more.set ?? ''}
+  where id = $1 and fencing_token = $2::bigint and state = 'running' ${more.where ?? ''} returning id)`;
 
 const inserted = `step as (
   insert into steps (run_id, seq, organization_id, task_id, root_task_id, kind, name, call_id, outcome, data, idempotency_key,
     fencing_token, actor, request_id, started_at, ended_at)
   select id, $3::integer, $4, $5, $6, $7, $8, $9, $10, $11::jsonb, $12, $2::bigint, $13, $14, $15::timestamptz, $16::timestamptz
-  from fenced returning seq)`;
+  from fenced on conflict (run_id, seq) do nothing returning seq)`;
+
+/**
+ * The run has succeeded; its task goes to review, or, given up with nothing to check, ends at once. That only where
+ * nothing else hangs on the task: no parent that waits, no open child, nobody who depends on it.
+ */
+function handedIn(to: 'in_review' | 'failed'): string {
+  const states = movesInto('in_review').map(state => `'${state}'`);
+  const alone = `and parent_run_id is null and not exists (select 1 from tasks c where c.parent_task_id = $5 and c.state in (${openStates.map(state => `'${state}'`).join(', ')}))
+      and not exists (select 1 from task_dependencies where depends_on = $5)`;
+  const ended = to === 'failed';
+  return `with movable as (
+      select id from tasks where id = $5 and state in (${states.join(', ')}) ${ended ? alone : ''} for update),
+    ${fenced({
+      set: `, state = 'succeeded', ended_at = $16::timestamptz, worker_id = null, lease_until = null, waiting_on = null`,
+      where: 'and exists (select 1 from movable)',
+    })}, ${inserted},
+    moved as (
+      update tasks set state = '${to}', waiting_on = null, state_reason = $20, decision = $17, summary = $18, delivered_commit = $19,
+        updated_at = $16::timestamptz, version = version + 1 ${ended ? ', ended_at = $16::timestamptz' : ''}
+      from fenced where tasks.id = $5 returning tasks.id),
+    told as (
+      insert into events (organization_id, type, task_id, root_task_id, run_id, actor, request_id, data, created_at)
+      select $4, type, $5, $6, $1, $13, $14, jsonb_strip_nulls(jsonb_build_object('decision', $17::text, 'reason', $20::text)), $16::timestamptz
+      from moved cross join (values ('run.succeeded'), ('task.${to}')) as types (type)),
+    ${
+      ended
+        ? `audited as (
+      insert into audit_records (organization_id, actor, action, target, outcome, data, request_id, created_at)
+      select $4, $13, 'task.end', $5, 'failed', jsonb_build_object('state', 'failed', 'decision', $17::text), $14, $16::timestamptz from moved),`
+        : `queued as materialized (
+      select graphile_worker.add_job('task.review', payload := json_build_object('task_id', $5::text), job_key := 'task.review:' || $5::text,
+        max_attempts := 25) from moved),`
+    }
+    closed as materialized (
+      select budget_close(idempotency_key, $16::timestamptz) from reservations where run_id = $1 and state = 'open' and exists (select 1 from fenced))
+    select (select count(*) from step) as written, null::bigint as held, (select count(*) from closed) ${ended ? '' : '+ (select count(*) from queued)'} as done`;
+}
 
 const statements = {
   plain: `with ${fenced()}, ${inserted} select count(*) as written, null::bigint as held from step`,
-  // A notice need not survive the machine by itself: it is composed again, and the step after it takes it along.
-  notice: `with ${fenced()}, ${inserted} select count(*) as written, null::bigint as held, set_config('synchronous_commit', 'off', true) from step`,
-  usage: `with ${fenced()}, ${inserted}, used as (
-    insert into usage_records (idempotency_key, organization_id, project_id, task_id, root_task_id, run_id, agent_id, reservation_key, provider,
-      model, input_tokens, cached_read_tokens, cached_write_tokens, output_tokens, reasoning_tokens, exact, price_id, cost_micros, created_at)
-    select $12, $4, $17, $5, $6, $1, $18, $19, $20, $21, $22::bigint, $23::bigint, $24::bigint, $25::bigint, $26::bigint, $27::boolean, $28,
-      $29::bigint, $16::timestamptz from fenced)
-    select count(*) as written, null::bigint as held from step`,
   hold: `with ${fenced()}, ${inserted},
     closed as materialized (select budget_close($17, $16::timestamptz) as closed from fenced)
     select (select count(*) from step) as written,
       case when (select count(*) from closed) > 0 then
         budget_reserve($18, $4, $1, $5, $19::text[], $20::bigint, $21::bigint, $22::bigint, $16::timestamptz) end as held`,
-  handIn: `with reviewable as (
-      select id from tasks where id = $5 and state in (${movesInto('in_review')
-        .map(state => `'${state}'`)
-        .join(', ')}) for update),
-    ${fenced({
-      set: `, state = 'succeeded', ended_at = $16::timestamptz, worker_id = null, lease_until = null, waiting_on = null`,
-      where: 'and exists (select 1 from reviewable)',
-    })}, ${inserted},
-    moved as (
-      update tasks set state = 'in_review', waiting_on = null, state_reason = null, decision = $17, summary = $18, delivered_commit = $19,
-        updated_at = $16::timestamptz, version = version + 1
-      from fenced where tasks.id = $5 returning tasks.id),
-    told as (
-      insert into events (organization_id, type, task_id, root_task_id, run_id, actor, request_id, data, created_at)
-      select $4, type, $5, $6, $1, $13, $14, jsonb_build_object('decision', $17::text), $16::timestamptz
-      from moved cross join (values ('run.succeeded'), ('task.in_review')) as types (type)),
-    closed as materialized (
-      select budget_close(idempotency_key, $16::timestamptz) from reservations where run_id = $1 and state = 'open' and exists (select 1 from fenced)),
-    queued as materialized (
-      select graphile_worker.add_job('task.review', payload := $20::json, job_key := $21, max_attempts := 25) from moved where $22::boolean)
-    select (select count(*) from step) as written, null::bigint as held, (select count(*) from closed) + (select count(*) from queued) as done`,
+  handIn: handedIn('in_review'),
+  giveUp: handedIn('failed'),
 } as const;
-
-function usageValues(usage: StepUsage): unknown[] {
-  const t = usage.tokens;
-  return [
-    usage.projectId,
-    usage.agentId,
-    usage.reservationKey,
-    usage.provider,
-    usage.model,
-    t.input_tokens,
-    t.cached_read_tokens,
-    t.cached_write_tokens,
-    t.output_tokens,
-    t.reasoning_tokens,
-    usage.exact,
-    usage.priceId,
-    usage.costMicros,
-  ];
-}
 
 function holdValues({ hold, closing }: NonNullable<StepExtras['hold']>): unknown[] {
   const chunk = hold.chunkMicros ?? hold.wantedMicros;
   return [closing ?? '', hold.key, hold.budgetIds, chunk, hold.wantedMicros, hold.minimumMicros];
 }
 
-function handInValues(result: NonNullable<StepExtras['handIn']>, lease: Lease): unknown[] {
-  const job = [JSON.stringify({ task_id: lease.taskId }), `task.review:${lease.taskId}`, result.review];
-  return [result.decision, result.summary, result.deliveredCommit, ...job];
-}
+const handInValues = (result: HandIn): unknown[] => [
+  result.decision,
+  result.summary,
+  result.deliveredCommit,
+  result.reason ?? null,
+];
 
 /** Commits, before an effect whose repetition would matter, how to see that it has happened. */
 export async function declareIntent(

@@ -8,6 +8,13 @@ import { type Db, type Reader, type Tx, transact } from '../../platform/db/db.ts
 import type { Row, RunWait, TaskWait } from '../../platform/db/schema.ts';
 import { type Actor, appendEvent, type Subject } from '../../platform/journal/facts.ts';
 import { closeReservations } from '../budgets/budgets.ts';
+import type { Task } from '../tasks/tasks.ts';
+import {
+  type Surroundings,
+  type SurroundingsRow,
+  surroundingsOfRow,
+  toSurroundings,
+} from './surroundings.ts';
 
 export interface Lease {
   runId: string;
@@ -18,7 +25,7 @@ export interface Lease {
   /** The agent that acts in this run. */
   actor: Actor;
   /** The run as it was when it was claimed. */
-  run: Pick<Row<'runs'>, 'agent_id' | 'agent_version' | 'model' | 'turn_count' | 'step_count'> & {
+  run: Pick<Row<'runs'>, 'agent_id' | 'agent_version' | 'model'> & {
     /** Sequence of the root task: which identity its sandboxes have. */
     identity: number;
   };
@@ -38,6 +45,14 @@ export const subjectOf = (lease: Lease): Subject => ({
   run_id: lease.runId,
 });
 
+/** A run that was claimed, with what working on it begins with. */
+export interface Claim {
+  lease: Lease;
+  /** Its task, under way by now. */
+  task: Task;
+  surroundings: Surroundings;
+}
+
 /**
  * Claims a run that is due (one that runs only when its lease ran out) and marks its task as under way.
  * @returns null when somebody else has it, or there is nothing to do.
@@ -51,9 +66,9 @@ export async function claimRun(
   now: Date,
   leaseMs: number,
   runId: string,
-): Promise<Lease | null> {
-  const lease = await tryToClaim(db, workerId, now, leaseMs, runId);
-  if (lease) return lease;
+): Promise<Claim | null> {
+  const claim = await tryToClaim(db, workerId, now, leaseMs, runId);
+  if (claim) return claim;
   return transact(db, async tx => {
     await lockTaskOf(tx, runId);
     return tryToClaim(tx, workerId, now, leaseMs, runId);
@@ -67,19 +82,26 @@ export async function lockTaskOf(tx: Tx, runId: string): Promise<void> {
   );
 }
 
+type Claimed = Task &
+  SurroundingsRow & {
+    run_agent_id: string;
+    run_agent_version: number;
+    run_model: string;
+    run_request_id: string;
+    run_fencing_token: number;
+    run_identity: number;
+  };
+
 async function tryToClaim(
   db: Reader,
   workerId: string,
   now: Date,
   leaseMs: number,
   runId: string,
-): Promise<Lease | null> {
-  const { rows } = await sql<
-    Pick<Row<'runs'>, 'task_id' | 'organization_id' | 'request_id' | 'fencing_token'> &
-      Lease['run'] & { root_task_id: string }
-  >`
+): Promise<Claim | null> {
+  const { rows } = await sql<Claimed>`
     with locked as (
-      select id, root_task_id, state from tasks where id = (select task_id from runs where id = ${runId}) for update),
+      select * from tasks where id = (select task_id from runs where id = ${runId}) for update),
     claimed as (
       update runs set state = 'running', worker_id = ${workerId}, lease_until = ${new Date(now.getTime() + leaseMs)}, waiting_on = null,
         wake_at = null, stop_requested = null, fencing_token = fencing_token + 1, started_at = coalesce(runs.started_at, ${now}::timestamptz)
@@ -88,35 +110,44 @@ async function tryToClaim(
         and (runs.state in ('queued', 'lost') or (runs.state = 'waiting' and (runs.wake_at is null or runs.wake_at <= ${now}::timestamptz))
           or (runs.state = 'running' and runs.lease_until < ${now}::timestamptz))
       returning runs.id, runs.task_id, runs.agent_id, runs.organization_id, runs.request_id, runs.fencing_token,
-        runs.agent_version, runs.model, runs.turn_count, runs.step_count, root.sequence as identity, t.root_task_id),
+        runs.agent_version, runs.model, root.sequence as identity, t.root_task_id),
     moved as (
       update tasks set state = 'running', waiting_on = null, state_reason = null, version = version + 1, updated_at = ${now}::timestamptz,
         started_at = coalesce(tasks.started_at, ${now}::timestamptz)
-      from claimed where tasks.id = claimed.task_id and tasks.state in ('queued', 'waiting') returning tasks.id),
+      from claimed where tasks.id = claimed.task_id and tasks.state in ('queued', 'waiting') returning tasks.*),
     told as (
       insert into events (organization_id, type, task_id, root_task_id, run_id, actor, request_id, data, created_at)
       select c.organization_id, 'task.running', c.task_id, c.root_task_id, c.id, 'agent:' || c.agent_id, c.request_id, '{}', ${now}::timestamptz
       from claimed c join moved on moved.id = c.task_id)
-    -- A claim need not survive the machine: a lost one is made again, and writes under its token are refused.
-    select claimed.*, set_config('synchronous_commit', 'off', true) from claimed`.execute(db);
+    select task.*, c.agent_id as run_agent_id, c.agent_version as run_agent_version, c.model as run_model, c.request_id as run_request_id,
+      c.fencing_token as run_fencing_token, c.identity as run_identity, ${surroundingsOfRow('task')},
+      -- A claim need not survive the machine: a lost one is made again, and writes under its token are refused.
+      set_config('synchronous_commit', 'off', true)
+    from claimed c cross join lateral (select * from moved union all select * from locked where not exists (select 1 from moved)) task`.execute(
+    db,
+  );
   const row = rows[0];
   if (!row) return null;
-  return {
+  const actor = {
+    id: `agent:${row.run_agent_id}`,
+    organizationId: row.organization_id,
+    requestId: row.run_request_id,
+  };
+  const lease = {
     runId,
-    taskId: row.task_id,
+    taskId: row.id,
     rootTaskId: row.root_task_id,
-    fencingToken: row.fencing_token,
+    fencingToken: row.run_fencing_token,
     workerId,
-    actor: { id: `agent:${row.agent_id}`, organizationId: row.organization_id, requestId: row.request_id },
+    actor,
     run: {
-      agent_id: row.agent_id,
-      agent_version: row.agent_version,
-      model: row.model,
-      turn_count: row.turn_count,
-      step_count: row.step_count,
-      identity: row.identity,
+      agent_id: row.run_agent_id,
+      agent_version: row.run_agent_version,
+      model: row.run_model,
+      identity: row.run_identity,
     },
   };
+  return { lease, task: row, surroundings: toSurroundings(now.getTime(), row) };
 }
 
 /**

@@ -17,7 +17,7 @@ import type { ContentPart, ModelFailed, ModelRequest, ModelSuccess } from '../mo
 import { callWithKey } from '../models/provider-keys.ts';
 import { type Activity, nextSeq, nowOf, record } from './context.ts';
 import { fail } from './ending.ts';
-import { commitStep, type StepUsage, stepKey } from './journal.ts';
+import { type StepUsage, stepKey } from './journal.ts';
 import { LeaseLost, requireLease, subjectOf, suspendRun } from './lease.ts';
 import { surroundingsOf } from './surroundings.ts';
 import { offerTo } from './tool-list.ts';
@@ -212,7 +212,7 @@ async function settleCall(
   if (activity.held) activity.held.left -= cost ?? 0;
   const key = stepKey(lease.runId, seq);
   try {
-    await commitStep(deps.db, lease, nowOf(deps), { ...step, idempotencyKey: key, startedAt }, { usage });
+    await deps.journal.append(lease, nowOf(deps), { ...step, idempotencyKey: key, startedAt }, usage);
   } catch (error) {
     if (error instanceof LeaseLost) await bookLate(activity, e, key, usage);
     throw error;

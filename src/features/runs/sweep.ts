@@ -76,7 +76,7 @@ async function unlockJobs(tx: Tx, leaseMs: number): Promise<number> {
 async function recoverRuns(tx: Tx, now: Date): Promise<number> {
   const { rows } = await sql<{ id: string; organization_id: string; task_id: string; request_id: string }>`
     update runs set state = 'lost', worker_id = null, lease_until = null
-    where id in (select id from runs where state = 'running' and lease_until < ${now} limit ${batch} for update skip locked)
+    where id in (select id from runs where worker_id is not null and state = 'running' and lease_until < ${now} limit ${batch} for update skip locked)
     returning id, organization_id, task_id, request_id`.execute(tx);
   for (const run of rows) {
     await appendEvent(tx, systemActor(run.organization_id, run.request_id), now, 'run.lost', {
@@ -116,6 +116,7 @@ async function timeOutTasks(tx: Tx, now: Date): Promise<number> {
     .selectFrom('tasks')
     .selectAll()
     .where('state', 'in', [...openStates])
+    .where('ended_at', 'is', null)
     .where('deadline_at', '<', now)
     .orderBy('depth')
     .limit(batch)

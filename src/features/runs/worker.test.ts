@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { startTestApp, type TestApp } from '../../../test/harness/app.ts';
 import { newRunCaches } from './context.ts';
+import { openJournal } from './journal-batch.ts';
 import type { Lease } from './lease.ts';
 import { Worker } from './worker.ts';
 
@@ -17,7 +18,16 @@ function newWorker(): Worker {
   const clock = { now: () => Date.now() };
   const { log, models, workshop } = app;
   const caches = newRunCaches(clock);
-  const deps = { db: database.db, clock, random: Math.random, log, models, workshop, caches };
+  const deps = {
+    db: database.db,
+    journal: openJournal(database.db),
+    clock,
+    random: Math.random,
+    log,
+    models,
+    workshop,
+    caches,
+  };
   const handlers = { 'task.review': async () => {} };
   return new Worker(deps, { pool: database.pool, concurrency: 1, leaseMs: 10_000, handlers, drainMs: 100 });
 }
@@ -29,7 +39,7 @@ const lease = (fencingToken: number): Lease => ({
   fencingToken,
   workerId: 'wrk_1',
   actor: { id: 'agent:a', organizationId: 'org_1', requestId: 'req_1' },
-  run: { agent_id: 'a', agent_version: 1, model: 'm', turn_count: 0, step_count: 0, identity: 1 },
+  run: { agent_id: 'a', agent_version: 1, model: 'm', identity: 1 },
 });
 
 test('JOB-01 a run that comes back to a worker that was frozen ends what was begun under the former lease', () => {

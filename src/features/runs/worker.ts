@@ -87,6 +87,8 @@ export class Worker implements Holder, AsyncDisposable {
       pollInterval: 1_000,
       taskList,
       parsedCronItems: [],
+      // A finished job is taken from the queue with the others of the same moment: were it run again, it would find nothing to do.
+      preset: { worker: { completeJobBatchDelay: 5 } },
       events,
       logger: new QueueLogger(() => (level, message) => {
         if (level === 'error' || level === 'warning')

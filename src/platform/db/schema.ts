@@ -254,8 +254,6 @@ export interface RunsTable {
   fencing_token: Generated<number>;
   worker_id: string | null;
   lease_until: TimeOrNull;
-  step_count: Generated<number>;
-  turn_count: Generated<number>;
   failure_count: Generated<number>;
   wake_at: TimeOrNull;
   stop_requested: 'cancel' | 'pause' | 'time_out' | null;
