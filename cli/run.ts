@@ -2,6 +2,7 @@
 import { Command, CommanderError } from 'commander';
 import { ApiError } from '../sdk/errors.ts';
 import type { Call, Does, Io } from './call.ts';
+import { adminCommands } from './commands/admin.ts';
 import { agentCommands } from './commands/agents.ts';
 import { approvalCommands } from './commands/approvals.ts';
 import { configCommands } from './commands/config.ts';
@@ -79,6 +80,7 @@ Exit codes: 0 ok, 1 failed, 2 usage, 3 refused by policy or budget, 4 not found,
   serverCommands(program, does);
   demoCommand(program, does);
   loginCommand(program, does);
+  adminCommands(program, does);
   taskCommands(program, does);
   approvalCommands(program, does);
   agentCommands(program, does);

@@ -2,6 +2,8 @@
 export interface Visitor {
   cookies: Map<string, string>;
   send(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<Response>;
+  /** Sends a form, as a page without a script does. */
+  sendForm(path: string, fields: Record<string, string>): Promise<Response>;
   /** Sends, and reads the answer as JSON. */
   json<T = Record<string, unknown>>(
     method: string,
@@ -15,13 +17,14 @@ export interface Visitor {
 export function newVisitor(url: string): Visitor {
   const cookies = new Map<string, string>();
   let csrf: string | null = null;
+  const cookieHeader = (): string => [...cookies].map(([name, value]) => `${name}=${value}`).join('; ');
   const send: Visitor['send'] = async (method, path, body, headers = {}) => {
     const address = new URL(path, url);
     const response = await fetch(address, {
       method,
       redirect: 'manual',
       headers: {
-        cookie: [...cookies].map(([name, value]) => `${name}=${value}`).join('; '),
+        cookie: cookieHeader(),
         ...(csrf && method !== 'GET' ? { 'x-csrf-token': csrf } : {}),
         ...(body === undefined ? {} : { 'content-type': 'application/json' }),
         ...headers,
@@ -41,6 +44,16 @@ export function newVisitor(url: string): Visitor {
   return {
     cookies,
     send,
+    sendForm: async (path, fields) => {
+      const response = await fetch(new URL(path, url), {
+        method: 'POST',
+        redirect: 'manual',
+        headers: { cookie: cookieHeader() },
+        body: new URLSearchParams(fields),
+      });
+      keep(response);
+      return response;
+    },
     json: async (method, path, body) => {
       const response = await send(method, path, body);
       const text = await response.text();

@@ -144,7 +144,7 @@ export function accountRoutes(server: Server, deps: SignInRouteDeps): void {
       },
     },
     async (request, reply) => {
-      const { userId } = personOf(request);
+      personOf(request);
       const { provider } = request.body;
       await signIn.providers();
       const answer = await signIn.call(request, reply, {
@@ -154,9 +154,6 @@ export function accountRoutes(server: Server, deps: SignInRouteDeps): void {
         signedIn: true,
       });
       if (answer.status >= 400) throw problemOf(answer);
-      await transact(db, tx =>
-        appendAudit(tx, actorOf(request), now(), 'account.join_provider', userId, 'ok', { provider }),
-      );
       return { url: String(answer.body.url) };
     },
   );

@@ -32,6 +32,8 @@ export interface LibraryOptions {
   /** Those that are known to answer. */
   providers: readonly ReadyProvider[];
   beforeSession(userId: string): Promise<NewSessionFields>;
+  /** A provider was joined to a user. */
+  afterJoin(userId: string, providerId: string): Promise<void>;
   log(level: 'debug' | 'info' | 'warn' | 'error', message: string): void;
 }
 
@@ -191,7 +193,10 @@ export async function createLibrary(options: LibraryOptions): Promise<Library> {
         create: { before: async session => ({ data: await options.beforeSession(session.userId) }) },
       },
       account: {
-        create: { before: async () => ({ data: withoutTokens }) },
+        create: {
+          before: async () => ({ data: withoutTokens }),
+          after: ({ userId, providerId }) => options.afterJoin(userId, providerId),
+        },
         update: { before: async () => ({ data: withoutTokens }) },
       },
     },

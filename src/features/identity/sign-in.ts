@@ -6,10 +6,12 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { createHmac } from 'node:crypto';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { newId } from '../../base/ids.ts';
 import { messageOf } from '../../base/problem.ts';
 import type { SignInProvider } from '../../base/sign-in-provider.ts';
 import type { Clock } from '../../base/time.ts';
 import { type Db, transact } from '../../platform/db/db.ts';
+import { appendAudit } from '../../platform/journal/facts.ts';
 import { hashOf } from './credentials.ts';
 import { type ProviderState, ProviderStates } from './provider-states.ts';
 import {
@@ -102,6 +104,14 @@ export function openSignIn(options: SignInOptions): SignIn {
     return { token: hash, expiresAt, createdAt: now, ipAddress: address, userAgent, method };
   }
 
+  async function afterJoin(userId: string, provider: string): Promise<void> {
+    const requestId = underWay.getStore()?.requestId ?? newId('req');
+    const actor = { id: 'anonymous', organizationId: options.installationId, requestId };
+    await transact(db, tx =>
+      appendAudit(tx, actor, new Date(clock.now()), 'account.join_provider', userId, 'ok', { provider }),
+    );
+  }
+
   const current = (): Promise<Library> => {
     library ??= makeLibrary().catch(error => {
       library = null;
@@ -113,7 +123,7 @@ export function openSignIn(options: SignInOptions): SignIn {
   async function makeLibrary(): Promise<Library> {
     const { secret, log } = options;
     const made = await createLibrary({
-      ...{ db, secret, publicUrl, https, log, beforeSession },
+      ...{ db, secret, publicUrl, https, log, beforeSession, afterJoin },
       providers: states.ready,
     });
     // It leaves out, without a word, a provider that it could not take up.
