@@ -8,7 +8,7 @@ import type { Logger } from 'pino';
 import { createApi } from './api.ts';
 import { messageOf, Problem } from './base/problem.ts';
 import { type Clock, systemClock } from './base/time.ts';
-import type { Config } from './config.ts';
+import type { Config, SecretSources } from './config.ts';
 import { createAnthropicDriver } from './drivers/models/anthropic.ts';
 import { createOpenAiDriver } from './drivers/models/openai.ts';
 import { createOpenAiCompatibleDriver } from './drivers/models/openai-compatible.ts';
@@ -77,6 +77,8 @@ export interface AppOptions {
   roles: readonly Role[];
   log: Logger;
   clock?: Clock;
+  /** Where the secrets among the settings can be read again. */
+  secrets?: SecretSources;
   /** Progress for people, one short sentence each. */
   tell?: (sentence: string) => void;
   /** Use these connections rather than DATABASE_URL or the embedded server: for tests. */
@@ -121,7 +123,7 @@ export async function createApp(options: AppOptions): Promise<App> {
     });
     const sealer = await openSealer(db, ring, now());
     const installation = await transact(db, tx => prepareInstallation(tx, now()));
-    const models = createModels(options, disposers, openProviderKeys(db, sealer, clock));
+    const models = createModels(options, disposers, openProviderKeys(db, sealer, clock, options.secrets));
     const workshop = await createWorkshop(options);
     const runDeps: RunDeps = {
       db,
@@ -190,6 +192,8 @@ export async function createApp(options: AppOptions): Promise<App> {
 interface Database {
   owner: PoolSettings;
   app: PoolSettings;
+  /** Sets new passwords; absent where the database is not ours to administer. */
+  rotatePasswords?: () => Promise<void>;
   /** Role that the application connects as when it does not own the tables. */
   appRole: string | null;
   /** Whether starting may migrate: an embedded or a test database has nobody else to do it. */
@@ -201,7 +205,7 @@ async function openDatabase(options: AppOptions, disposers: (() => Promise<unkno
   if (options.database)
     return { ...options.database, appRole: String(options.database.app.user ?? ''), mayMigrate: false };
   if (config.databaseUrl) {
-    const settings = { connectionString: config.databaseUrl };
+    const settings = { connectionString: config.databaseUrl, ...databasePassword(options.secrets) };
     return {
       owner: settings,
       app: settings,
@@ -215,11 +219,36 @@ async function openDatabase(options: AppOptions, disposers: (() => Promise<unkno
   });
   disposers.push(() => embedded.stop());
   for (const { password } of [embedded.app, embedded.owner, embedded.admin]) redactor.learn(password);
+  const passwordSource = {
+    read: async () => embedded.app.password,
+    readAgain: async () => embedded.app.password,
+  };
   return {
     owner: { ...embedded.owner },
-    app: { ...embedded.app },
+    app: { ...embedded.app, passwordSource },
+    rotatePasswords: async () => {
+      await embedded.rotatePasswords();
+      for (const { password } of [embedded.app, embedded.owner, embedded.admin]) redactor.learn(password);
+    },
     appRole: embedded.app.user,
     mayMigrate: true,
+  };
+}
+
+/** With DATABASE_URL from a file or a store its password is read again for every new connection. */
+function databasePassword(secrets: SecretSources | undefined): Pick<PoolSettings, 'passwordSource'> {
+  const from = secrets?.sources.get('DATABASE_URL');
+  if (!secrets || !from) return {};
+  const passwordIn = (url: string) => {
+    const password = decodeURIComponent(new URL(url).password);
+    redactor.learn(password);
+    return password;
+  };
+  return {
+    passwordSource: {
+      read: async () => passwordIn(await secrets.reader.read(from)),
+      readAgain: async () => passwordIn(await secrets.reader.readAgain(from)),
+    },
   };
 }
 

@@ -9,6 +9,13 @@ import { Problem } from './base/problem.ts';
 import type { SignInProvider } from './base/sign-in-provider.ts';
 import { checkSettings, type Finding } from './config/checks.ts';
 import { type Environment, readValues } from './config/read.ts';
+import {
+  type Resolved,
+  readStoreSettings,
+  resolveReferences,
+  type SecretName,
+  type StoreSettings,
+} from './config/references.ts';
 import { secretNames, type Values } from './config/settings.ts';
 import { readSignInProviders } from './config/sign-in-providers.ts';
 
@@ -56,10 +63,15 @@ export function readConfig(env: Environment = process.env): Config {
 
 /**
  * The configuration that a server starts with. In `staging` and `production` it must also be safe: what the checks
- * refuse is a fault like any other, what they only warn of comes along. @throws Problem `configuration_invalid`.
+ * refuse is a fault like any other, what they only warn of comes along. @param elsewhere secrets that a store or a
+ * file holds, and where. @throws Problem `configuration_invalid`.
  */
-export function readStartConfig(env: Environment = process.env): { config: Config; warnings: Finding[] } {
+export function readStartConfig(
+  env: Environment = process.env,
+  elsewhere: ReadonlyMap<string, string> = new Map(),
+): { config: Config; warnings: Finding[] } {
   const reading = readValues(env);
+  Object.assign(reading.files, Object.fromEntries(elsewhere));
   const facesPeople = ['staging', 'production'].includes(reading.given.GUILDHALL_ENV ?? '');
   const findings = facesPeople ? checkSettings(reading) : [];
   const refused = findings.filter(f => f.level === 'refuse').map(f => `${f.setting} ${f.text}`);
@@ -72,6 +84,47 @@ export function readStartConfig(env: Environment = process.env): { config: Confi
 function readProviders(values: Values | null, env: Environment): ReturnType<typeof readSignInProviders> {
   const path = values?.GUILDHALL_SIGN_IN_PROVIDERS_FILE;
   return path ? readSignInProviders(path, env) : { providers: [], faults: [] };
+}
+
+/** Where the secrets among the settings come from, so that they can be read again while the server runs. */
+export interface SecretSources {
+  sources: ReadonlyMap<SecretName, string>;
+  reader: Reader;
+}
+
+interface Reader extends AsyncDisposable {
+  read(reference: string): Promise<string>;
+  readAgain(reference: string): Promise<string>;
+}
+
+/** Like `readStartConfig`, with every reference to a secret read. The caller disposes the reader. */
+export async function readWholeConfig(
+  openReader: (settings: StoreSettings, env: Environment) => Reader,
+  env: Environment = process.env,
+): Promise<{ config: Config; warnings: Finding[]; secrets: SecretSources }> {
+  const reader = openReader(readStoreSettings(env), env);
+  try {
+    const resolved = await resolveReferences(env, reference => reader.read(reference));
+    return {
+      ...startConfigOf(resolved),
+      secrets: { sources: resolved.sources, reader },
+    };
+  } catch (error) {
+    await reader[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+function startConfigOf({ env, faults, sources }: Resolved): { config: Config; warnings: Finding[] } {
+  if (faults.length === 0) return readStartConfig(env, sources);
+  let more: string[] = [];
+  try {
+    readStartConfig(env);
+  } catch (error) {
+    if (!(error instanceof Problem)) throw error;
+    more = error.detail?.faults as string[];
+  }
+  throw invalid([...faults, ...more]);
 }
 
 function invalid(faults: string[]): Problem {

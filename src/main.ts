@@ -10,7 +10,7 @@ import { components } from './api.ts';
 import { type App, createApp, migrateDatabase, type Role, version } from './app.ts';
 import { messageOf, Problem } from './base/problem.ts';
 import { systemClock } from './base/time.ts';
-import { type Config, readConfig, readStartConfig } from './config.ts';
+import { type Config, readConfig, readWholeConfig, type SecretSources } from './config.ts';
 import type { Component } from './features/health/routes.ts';
 import { createApiKey } from './features/identity/api-keys.ts';
 import { findKeyOwner } from './features/identity/find-principal.ts';
@@ -20,6 +20,7 @@ import { buildPage } from './page.ts';
 import { transact } from './platform/db/db.ts';
 import { startEmbeddedPostgres } from './platform/embedded/postgres.ts';
 import { createLog } from './platform/telemetry/log.ts';
+import { openSecretReader } from './stores.ts';
 
 const commands = ['all', 'api', 'worker', 'sweeper', 'migrate', 'doctor'] as const;
 type Command = (typeof commands)[number];
@@ -39,10 +40,11 @@ export async function main(argv: string[]): Promise<number> {
   }
   try {
     if (command === 'doctor') return await doctor(readConfig(), values.json === true);
-    const { config, warnings } = readStartConfig();
+    const { config, warnings, secrets } = await readWholeConfig(openSecretReader);
+    await using _reader = secrets.reader;
     for (const { setting, text } of warnings) tell(`guildhall: warning: ${setting} ${text}`);
     if (command === 'migrate') return await runMigrations(config);
-    return await serve(config, command === 'all' ? ['api', 'worker', 'sweeper'] : [command]);
+    return await serve(config, secrets, command === 'all' ? ['api', 'worker', 'sweeper'] : [command]);
   } catch (error) {
     return explain(error);
   }
@@ -65,7 +67,7 @@ function explain(error: unknown): number {
 
 const tell = (sentence: string): void => void process.stderr.write(`${sentence}\n`);
 
-async function serve(config: Config, roles: Role[]): Promise<number> {
+async function serve(config: Config, secrets: SecretSources, roles: Role[]): Promise<number> {
   await makeDataDirectory(config);
   const people = process.stderr.isTTY === true;
   const log = createLog({
@@ -75,7 +77,7 @@ async function serve(config: Config, roles: Role[]): Promise<number> {
   });
   const stopped = untilSignal();
   if (roles.includes('api')) await buildPage(tell);
-  const app = await createApp({ config, roles, log, tell });
+  const app = await createApp({ config, secrets, roles, log, tell });
   const stop = () => removeServerFile(config).then(() => app.close());
   try {
     if (app.url) await announce(app, people);

@@ -178,6 +178,26 @@ export const variables = {
     .regex(/^postgres(ql)?:\/\//, 'must start with postgres:// or postgresql://')
     .optional()
     .describe('PostgreSQL ≥ 15 to use instead of the embedded server.'),
+  VAULT_ADDR: z
+    .url()
+    .optional()
+    .describe('HashiCorp Vault that `vault://<mount>/<path>#<field>` references are read from.'),
+  VAULT_NAMESPACE: z.string().min(1).optional().describe('Namespace of Vault.'),
+  VAULT_TOKEN: z.string().min(1).optional().describe('Token for Vault.'),
+  VAULT_ROLE_ID: z.string().min(1).optional().describe('AppRole to log into Vault with, instead of a token.'),
+  VAULT_SECRET_ID: z.string().min(1).optional().describe('Secret id of VAULT_ROLE_ID.'),
+  AWS_REGION: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('Region of AWS Secrets Manager, that `aws-sm://<name>#<field>` references are read from.'),
+  AWS_ACCESS_KEY_ID: z.string().min(1).optional().describe('Access key for AWS Secrets Manager.'),
+  AWS_SECRET_ACCESS_KEY: z.string().min(1).optional().describe('Secret of AWS_ACCESS_KEY_ID.'),
+  AWS_SESSION_TOKEN: z.string().min(1).optional().describe('Session of AWS_ACCESS_KEY_ID, if it has one.'),
+  AWS_ENDPOINT_URL_SECRETS_MANAGER: z
+    .url()
+    .optional()
+    .describe('Other address of AWS Secrets Manager, such as a private endpoint.'),
   PORT: whole(0, 65_535).default(4000).describe('Port of the HTTP server.'),
   HOST: z.string().default('127.0.0.1').describe('Address that the HTTP server binds to.'),
   ANTHROPIC_API_KEY: z.string().min(1).optional().describe('Key for the provider `anthropic`.'),
@@ -205,6 +225,10 @@ export const secretNames = [
   'REDIS_URL',
   'ANTHROPIC_API_KEY',
   'OPENAI_API_KEY',
+  'VAULT_TOKEN',
+  'VAULT_SECRET_ID',
+  'AWS_SECRET_ACCESS_KEY',
+  'AWS_SESSION_TOKEN',
 ] as const satisfies SettingName[];
 
 export const schema = z.object(variables);

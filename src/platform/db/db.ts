@@ -11,6 +11,7 @@ import {
   type Transaction,
 } from 'kysely';
 import pg from 'pg';
+import { asking, type PasswordSource, retryRefused } from './password.ts';
 import type { Tables } from './schema.ts';
 
 export type Db = Kysely<Tables>;
@@ -18,7 +19,10 @@ export type Tx = Transaction<Tables>;
 /** Reading works in and outside a transaction. */
 export type Reader = Db | Tx;
 
-export type PoolSettings = pg.PoolConfig;
+export type PoolSettings = pg.PoolConfig & {
+  /** Asked for the password with every new connection, instead of one that stays. */
+  passwordSource?: PasswordSource;
+};
 
 const int8 = 20;
 const numeric = 1700;
@@ -39,8 +43,12 @@ const types = {
 } as pg.CustomTypesConfig;
 
 /** A pool that survives the loss of its connections: broken ones leave it, the next query opens another. */
-export function openPool(settings: PoolSettings, onError: (error: Error) => void): pg.Pool {
+export function openPool(
+  { passwordSource: source, ...settings }: PoolSettings,
+  onError: (error: Error) => void,
+): pg.Pool {
   const pool = new pg.Pool({
+    ...(source ? { Client: asking(source) as never } : {}),
     max: 20,
     connectionTimeoutMillis: 10_000,
     idleTimeoutMillis: 30_000,
@@ -49,6 +57,7 @@ export function openPool(settings: PoolSettings, onError: (error: Error) => void
     types,
     ...settings,
   });
+  if (source) retryRefused(pool, source);
   pool.on('error', onError);
   pool.on('connect', client => void client.on('error', onError));
   return pool;

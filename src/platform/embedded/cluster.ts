@@ -49,7 +49,7 @@ export async function readCredentials(places: Places): Promise<Credentials | und
   return undefined;
 }
 
-function newCredentials(): Credentials {
+export function newCredentials(): Credentials {
   const secret = () => randomBytes(passwordBytes).toString('base64url');
   return { admin: secret(), owner: secret(), app: secret() };
 }
@@ -132,11 +132,11 @@ export async function resetCredentials(
   return credentials;
 }
 
-async function saveCredentials(places: Places, credentials: Credentials): Promise<void> {
+export async function saveCredentials(places: Places, credentials: Credentials): Promise<void> {
   await writeWhole(join(places.home, 'credentials.json'), `${JSON.stringify(credentials)}\n`, 0o600);
 }
 
-function passwordStatements(credentials: Credentials, verb: 'create' | 'alter'): string[] {
+export function passwordStatements(credentials: Credentials, verb: 'create' | 'alter'): string[] {
   const plain = 'login nosuperuser nobypassrls nocreaterole noreplication';
   return [
     `alter role ${roleNames.admin} password '${credentials.admin}'`,

@@ -26,6 +26,7 @@ import {
   systemDirDefault,
 } from './places.ts';
 import { findOrphan, isReady, type Orphan, spawnServer, stopServer } from './postmaster.ts';
+import { endRotation, wasCutOff } from './rotation.ts';
 import { chooseServerUser } from './server-user.ts';
 import {
   type ConnectionConfig,
@@ -82,7 +83,8 @@ async function startLocked(
   const bin = join(await installBinaries(source, user ? [systemDir, places.cluster] : [home], user), 'bin');
   const socketDir = await makeSocketDir(places, user);
 
-  let credentials = await readCredentials(places);
+  const cutOff = await wasCutOff(places);
+  let credentials = cutOff ? undefined : await readCredentials(places);
   if (fresh) {
     options.log({ level: 'info', msg: 'creating the embedded database', cluster: places.cluster });
     credentials = await createCluster(places, bin, user);
@@ -105,6 +107,7 @@ async function startLocked(
   if (credentials === undefined) {
     options.log({ level: 'warn', msg: 'the database passwords were lost; setting new ones' });
     credentials = await resetCredentials(places, bin, user);
+    if (cutOff) await endRotation(places);
   }
   const server = adopted
     ? { pid: orphan.pid, ended: whenGone(orphan.pid) }

@@ -10,6 +10,7 @@ import type { DirectoryLock } from './lock.ts';
 import type { Places } from './places.ts';
 import { spawnServer, stopServer } from './postmaster.ts';
 import { isAlive, signal } from './processes.ts';
+import { rotateCredentials } from './rotation.ts';
 import type { ServerUser } from './server-user.ts';
 
 export interface LogLine {
@@ -43,6 +44,8 @@ export interface EmbeddedPostgres extends AsyncDisposable {
   readonly adopted: boolean;
   /** The folder of the cluster, which need not be below the data directory. */
   readonly clusterDir: string;
+  /** Sets new passwords for all roles. Connections that stand go on; whoever opens one asks for the password then. */
+  rotatePasswords(): Promise<void>;
   /** Stops the server and frees the data directory. May be called again. */
   stop(): Promise<void>;
 }
@@ -79,12 +82,10 @@ export interface SupervisorSetup {
 }
 
 export class Supervisor implements EmbeddedPostgres {
-  readonly owner: ConnectionConfig;
-  readonly app: ConnectionConfig;
-  readonly admin: ConnectionConfig;
   readonly version: string;
   readonly adopted: boolean;
   readonly clusterDir: string;
+  #credentials: Credentials;
   readonly #setup: SupervisorSetup;
   #pid: number | undefined;
   #stopped: Promise<void> | undefined;
@@ -95,16 +96,29 @@ export class Supervisor implements EmbeddedPostgres {
   };
 
   constructor(setup: SupervisorSetup, server: { pid: number; ended: Promise<void> }) {
-    const { socketDir, credentials } = setup;
-    this.owner = connectionOf(socketDir, 'owner', credentials);
-    this.app = connectionOf(socketDir, 'app', credentials);
-    this.admin = connectionOf(socketDir, 'admin', credentials);
+    this.#credentials = setup.credentials;
     this.version = setup.version;
     this.adopted = setup.adopted;
     this.clusterDir = setup.places.cluster;
     this.#setup = setup;
     process.once('exit', this.#onExit);
     this.#watch(server);
+  }
+
+  get owner(): ConnectionConfig {
+    return connectionOf(this.#setup.socketDir, 'owner', this.#credentials);
+  }
+
+  get app(): ConnectionConfig {
+    return connectionOf(this.#setup.socketDir, 'app', this.#credentials);
+  }
+
+  get admin(): ConnectionConfig {
+    return connectionOf(this.#setup.socketDir, 'admin', this.#credentials);
+  }
+
+  async rotatePasswords(): Promise<void> {
+    this.#credentials = await rotateCredentials(this.#setup.places, this.admin);
   }
 
   get pid(): number | undefined {
