@@ -5,6 +5,7 @@ import type { Call, Does, Io } from './call.ts';
 import { adminCommands } from './commands/admin.ts';
 import { agentCommands } from './commands/agents.ts';
 import { approvalCommands } from './commands/approvals.ts';
+import { auditCommands } from './commands/audit.ts';
 import { configCommands } from './commands/config.ts';
 import { deadLetterCommands } from './commands/dead-letters.ts';
 import { demoCommand } from './commands/demo.ts';
@@ -87,6 +88,7 @@ Exit codes: 0 ok, 1 failed, 2 usage, 3 refused by policy or budget, 4 not found,
   teamCommands(program, does);
   keyCommands(program, does);
   secretCommands(program, does);
+  auditCommands(program, does);
   moneyCommands(program, does);
   deadLetterCommands(program, does);
   configCommands(program, does);

@@ -137,6 +137,7 @@ begin
   update audit_seals set pruned_at = now() where organization_id = p_organization and number = p_number;
   insert into audit_records (organization_id, actor, action, target, outcome, data, created_at)
     values (nullif(p_organization, 'system'), 'system', 'audit.prune', 'seal:' || p_number, 'ok',
-      jsonb_build_object('seal', p_number, 'class', s.class, 'records', removed, 'seal_hash', encode(s.hash, 'hex')), now());
+      jsonb_build_object('seal', p_number, 'class', s.class, 'records', removed, 'seal_hash', encode(s.hash, 'hex'),
+        'at_ms', floor(extract(epoch from now()) * 1000)::bigint), now());
   return removed;
 end $$;

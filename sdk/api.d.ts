@@ -5960,6 +5960,7 @@ export interface paths {
                         head?: {
                             number: number;
                             hash: string;
+                            sealed_at?: string;
                         };
                     };
                 };

@@ -73,6 +73,21 @@ function lineOf(item: StoredItem): object {
   };
 }
 
+/** Lines end with a line feed and nothing else: texts may hold any other separator. */
+export async function* linesOf(chunks: AsyncIterable<string>): AsyncGenerator<string> {
+  let begun: string[] = [];
+  for await (const chunk of chunks) {
+    const parts = chunk.split('\n');
+    for (const part of parts.slice(0, -1)) {
+      yield begun.length === 0 ? part : begun.join('') + part;
+      begun = [];
+    }
+    const rest = parts.at(-1);
+    if (rest) begun.push(rest);
+  }
+  if (begun.length > 0) yield begun.join('');
+}
+
 /** Verifies an exported file: needs no server and no database. */
 export function verifyExport(
   lines: AsyncIterable<string>,
@@ -190,7 +205,7 @@ const labelOf = (v: Record<string, unknown>): string =>
 function prunedOf(v: Record<string, unknown>): PrunedSeal | null {
   const data = v.data as Record<string, unknown> | null;
   if (v.action !== 'audit.prune' || !data) return null;
-  return { number: Number(data.seal), hash: String(data.seal_hash), at: Date.parse(`${v.created_at}Z`) };
+  return { number: Number(data.seal), hash: String(data.seal_hash), at: Number(data.at_ms) };
 }
 
 function parseObject(text: string): Record<string, unknown> | null {

@@ -175,7 +175,7 @@ test('CMP-01 records that somebody removed and called pruned are told of: too ea
     ['pruning_unrecorded', number],
     ['record_removed', number],
   ]);
-  const told = { seal: number, seal_hash: hash, records: 1, class: 'access' };
+  const told = { seal: number, seal_hash: hash, records: 1, class: 'access', at_ms: Date.now() + 900 * day };
   await owner.query(
     `insert into audit_records (organization_id, actor, action, target, outcome, data, created_at)
       values ($1, 'system', 'audit.prune', 'seal', 'ok', $2, now() + interval '3 years')`,

@@ -208,7 +208,11 @@ export function auditRoutes(server: Server, deps: AuditRouteDeps): void {
           .strictObject({
             key: z.string().regex(sha256Form).optional().describe('Fingerprint of a key noted before.'),
             head: z
-              .strictObject({ number: z.number().int().min(1), hash: z.string().regex(sha256Form) })
+              .strictObject({
+                number: z.number().int().min(1),
+                hash: z.string().regex(sha256Form),
+                sealed_at: z.string().max(40).optional(),
+              })
               .optional()
               .describe('`head` of a former verification.'),
           })
