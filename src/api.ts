@@ -14,6 +14,7 @@ import { readDiff } from './features/checks/review.ts';
 import type { Component } from './features/health/routes.ts';
 import { guard } from './features/identity/access.ts';
 import { openSignIn, type SignIn } from './features/identity/sign-in.ts';
+import { openTokenReader } from './features/identity/tokens.ts';
 import { resolveModel, resolveModelFor } from './features/models/catalog.ts';
 import { inspectSource } from './features/sandboxes/source.ts';
 import { requireSandbox } from './features/sandboxes/workshop.ts';
@@ -61,11 +62,14 @@ export async function createApi(app: App, clock: Clock, version: string): Promis
     warn: (facts, message) => log.warn(facts, message),
   });
   limitAddresses(server, limits.limiter);
+  const address = config.publicUrl ?? `http://${config.host}:${config.port}`;
+  const { issuers, ...times } = config.tokens;
+  const tokens = { issuer: address.replace(/\/+$/, ''), ...times, external: issuers };
   const access = guard(server, {
     db,
     clock,
     installationId: app.installation.organizationId,
-    readToken: async () => null,
+    readToken: openTokenReader(clock, tokens),
   });
   limitPrincipals(server, limits.limiter, countedAs);
   const templates = await readTeamTemplates();
@@ -81,12 +85,15 @@ export async function createApi(app: App, clock: Clock, version: string): Promis
       db,
       tenants: app.tenants,
       sealer: app.sealer,
+      masterKeys: app.masterKeys,
+      rotateDatabasePasswords: app.rotateDatabasePasswords,
       clock,
       signIn,
       openSignUp: config.signIn.open,
       installation: app.installation,
       installationId: app.installation.organizationId,
       findReader: access.findReader,
+      tokens,
       furnish: async (tx, { owner }, at) => {
         const template = templates.get('software-team');
         if (template) await createTeam(tx, owner, at, template.name, template);
@@ -324,7 +331,10 @@ async function checkSignIn(signIn: SignIn): Promise<Component[]> {
         silent.length === 0
           ? `providers: ${providers.map(p => p.id).join(', ')}`
           : silent.map(p => `${p.id}: ${p.fault}`).join('; '),
-      fix: silent.length === 0 ? null : 'check the provider and GUILDHALL_SIGN_IN_PROVIDERS_FILE; it is asked again',
+      fix:
+        silent.length === 0
+          ? null
+          : 'check the provider and GUILDHALL_SIGN_IN_PROVIDERS_FILE; it is asked again',
     },
   ];
 }

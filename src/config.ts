@@ -7,6 +7,7 @@ import { resolve } from 'node:path';
 import type { Quotas } from './base/limits.ts';
 import { Problem } from './base/problem.ts';
 import type { SignInProvider } from './base/sign-in-provider.ts';
+import type { TokenIssuer } from './base/token-issuer.ts';
 import { checkSettings, type Finding } from './config/checks.ts';
 import { type Environment, readValues } from './config/read.ts';
 import {
@@ -18,6 +19,7 @@ import {
 } from './config/references.ts';
 import { secretNames, type Values } from './config/settings.ts';
 import { readSignInProviders } from './config/sign-in-providers.ts';
+import { readTokenIssuers } from './config/token-issuers.ts';
 
 export interface Config {
   /** What the server is for; the last two start only with safe settings. */
@@ -34,6 +36,7 @@ export interface Config {
   http: { trustedProxies: string[]; corsOrigins: string[]; allowedHosts: string[] };
   limits: { quotas: Quotas; redisUrl: string | null };
   signIn: { open: boolean; providers: SignInProvider[] };
+  tokens: { lifeMinutes: number; maxAgeMinutes: number; skewSeconds: number; issuers: TokenIssuer[] };
   logLevel: Values['GUILDHALL_LOG_LEVEL'];
   /** `<provider>/<model>` that agents use by default. */
   defaultModel: string;
@@ -58,7 +61,7 @@ export function readConfig(env: Environment = process.env): Config {
   const { values, faults } = readValues(env);
   const outside = readProviders(values, env);
   if (!values || outside.faults.length > 0) throw invalid([...faults, ...outside.faults]);
-  return toConfig(values, outside.providers);
+  return toConfig(values, outside);
 }
 
 /**
@@ -78,12 +81,21 @@ export function readStartConfig(
   const outside = readProviders(reading.values, env);
   if (!reading.values || refused.length > 0 || outside.faults.length > 0)
     throw invalid([...reading.faults, ...refused, ...outside.faults]);
-  return { config: toConfig(reading.values, outside.providers), warnings: findings };
+  return { config: toConfig(reading.values, outside), warnings: findings };
 }
 
-function readProviders(values: Values | null, env: Environment): ReturnType<typeof readSignInProviders> {
-  const path = values?.GUILDHALL_SIGN_IN_PROVIDERS_FILE;
-  return path ? readSignInProviders(path, env) : { providers: [], faults: [] };
+/** What stands in files of their own: who else vouches for people and programs. */
+interface Outside {
+  providers: SignInProvider[];
+  issuers: TokenIssuer[];
+}
+
+function readProviders(values: Values | null, env: Environment): Outside & { faults: string[] } {
+  const people = values?.GUILDHALL_SIGN_IN_PROVIDERS_FILE;
+  const programs = values?.GUILDHALL_TOKEN_ISSUERS_FILE;
+  const { providers, faults } = people ? readSignInProviders(people, env) : { providers: [], faults: [] };
+  const tokens = programs ? readTokenIssuers(programs) : { issuers: [], faults: [] };
+  return { providers, issuers: tokens.issuers, faults: [...faults, ...tokens.faults] };
 }
 
 /** Where the secrets among the settings come from, so that they can be read again while the server runs. */
@@ -136,7 +148,7 @@ function invalid(faults: string[]): Problem {
   );
 }
 
-function toConfig(v: Values, providers: SignInProvider[]): Config {
+function toConfig(v: Values, { providers, issuers }: Outside): Config {
   const list = (text: string, separator: string) =>
     text
       .split(separator)
@@ -161,6 +173,12 @@ function toConfig(v: Values, providers: SignInProvider[]): Config {
     },
     limits: { quotas: v.GUILDHALL_LIMITS, redisUrl: v.REDIS_URL ?? null },
     signIn: { open: v.GUILDHALL_SIGN_UP === 'open', providers },
+    tokens: {
+      lifeMinutes: v.GUILDHALL_TOKEN_MINUTES,
+      maxAgeMinutes: v.GUILDHALL_TOKEN_MAX_AGE_MINUTES,
+      skewSeconds: v.GUILDHALL_TOKEN_SKEW_SECONDS,
+      issuers,
+    },
     logLevel: v.GUILDHALL_LOG_LEVEL,
     defaultModel: v.GUILDHALL_MODEL ?? defaultModel(v),
     sandbox: {

@@ -19,7 +19,9 @@ import { serviceAccountRoutes } from './features/identity/service-account-routes
 import { sessionRoutes } from './features/identity/session-routes.ts';
 import { signInRoutes } from './features/identity/sign-in-routes.ts';
 import { teamRoutes } from './features/identity/team-routes.ts';
+import { tokenRoutes } from './features/identity/token-routes.ts';
 import { runRoutes } from './features/runs/routes.ts';
+import { rotationRoutes } from './features/secrets/installation-routes.ts';
 import { secretRoutes } from './features/secrets/routes.ts';
 import { taskRoutes } from './features/tasks/routes.ts';
 import type { Tenants } from './platform/db/db.ts';
@@ -32,8 +34,10 @@ export type RouteDeps = Deps<typeof sessionRoutes> &
   Deps<typeof signInRoutes> &
   Deps<typeof peopleRoutes> &
   Deps<typeof keyRoutes> &
+  Deps<typeof tokenRoutes> &
   Deps<typeof organizationRoutes> &
   Deps<typeof secretRoutes> &
+  Deps<typeof rotationRoutes> &
   Deps<typeof approvalRoutes> &
   Deps<typeof budgetRoutes> &
   Deps<typeof agentRoutes> &
@@ -50,12 +54,14 @@ export function addRoutes(server: Server, deps: RouteDeps): void {
   invitationRoutes(server, deps);
   peopleRoutes(server, deps);
   keyRoutes(server, deps);
+  tokenRoutes(server, deps);
   serviceAccountRoutes(server, deps);
   memberRoutes(server, deps);
   organizationRoutes(server, deps);
   projectRoutes(server, deps);
   teamRoutes(server, deps);
   secretRoutes(server, deps);
+  rotationRoutes(server, deps);
   approvalRoutes(server, deps);
   budgetRoutes(server, deps);
   agentRoutes(server, deps);

@@ -99,6 +99,22 @@ export const variables = {
   GUILDHALL_AUDIT_CALL_DAYS: whole(365, 36_500)
     .default(400)
     .describe('Days that the steps of runs are kept: the calls of models and tools with all they said.'),
+  GUILDHALL_TOKEN_MINUTES: whole(1, 60)
+    .default(15)
+    .describe('Minutes that a signed token lives which is made from an API key or for a service account.'),
+  GUILDHALL_TOKEN_MAX_AGE_MINUTES: whole(1, 1_440)
+    .default(60)
+    .describe('Signed tokens issued longer ago are refused, whatever they say about their end.'),
+  GUILDHALL_TOKEN_SKEW_SECONDS: whole(0, 300)
+    .default(30)
+    .describe('How far clocks may differ when the times in a signed token are checked.'),
+  GUILDHALL_TOKEN_ISSUERS_FILE: z
+    .string()
+    .min(1)
+    .optional()
+    .describe(
+      'JSON file of other issuers of signed tokens that are trusted; docs/operating/access.md shows one.',
+    ),
   GUILDHALL_PUBLIC_URL: z
     .url()
     .optional()

@@ -160,6 +160,7 @@ async function toPrincipal(finding: Finding, found: Found, credential: Credentia
     atInstallation: organizationId === finding.installationId,
     run: null,
     session: credential.session ?? null,
+    via: credential.apiKeyId ? 'key' : 'session',
     csrfToken: credential.csrfToken ?? null,
     apiKeyId: credential.apiKeyId ?? null,
   };

@@ -12,6 +12,7 @@ import {
   isOfProjects,
   type Permission,
   permissions,
+  permissionsNamed,
   permissionsOf,
   type Role,
   type Scope,
@@ -55,9 +56,34 @@ export interface Principal {
   run: RunReach | null;
   /** The browser session that the request came in. */
   session: { id: string; userId: string } | null;
+  /** What the request was authenticated with. */
+  via: 'session' | 'key' | 'token' | 'issuer' | 'run';
   /** Present for browser sessions: writes must repeat it in `x-csrf-token`. */
   csrfToken: string | null;
   apiKeyId: string | null;
+}
+
+/** The same principal with less: only what `names` names (bundles or permissions), only these projects. */
+export function narrowed(
+  principal: Principal,
+  to: { via: Principal['via']; names: readonly string[] | null; projectIds: readonly string[] | null },
+): Principal {
+  const before = principal.narrowing;
+  const named = to.names ? permissionsNamed(to.names) : new Set(permissions);
+  const wanted = to.projectIds ? new Set(to.projectIds) : null;
+  const projectIds =
+    wanted && before?.projectIds
+      ? wanted.intersection(before.projectIds)
+      : (wanted ?? before?.projectIds ?? null);
+  return {
+    ...principal,
+    via: to.via,
+    narrowing: {
+      permissions: before ? named.intersection(before.permissions) : named,
+      projectIds,
+    },
+    scopes: principal.scopes.filter(scope => to.names?.includes(scope) ?? true),
+  };
 }
 
 export const noReach: Reach = { projects: new Map(), teams: new Map(), hidden: new Set() };

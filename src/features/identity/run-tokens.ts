@@ -64,6 +64,7 @@ export async function findRunOfToken(finding: Finding, token: string): Promise<P
     atInstallation: false,
     run: { runId: run.id, taskId: run.task_id, taskIds: new Set(rows.map(row => row.id)) },
     session: null,
+    via: 'run',
     csrfToken: null,
     apiKeyId: null,
   };
