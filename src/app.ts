@@ -29,6 +29,7 @@ import { Sweeper } from './features/runs/sweep.ts';
 import { Worker } from './features/runs/worker.ts';
 import { defaultSandboxPolicy, type SandboxDriver, type SandboxProbe } from './features/sandboxes/port.ts';
 import type { Workshop } from './features/sandboxes/workshop.ts';
+import type { MasterKeys } from './features/secrets/master-rotation.ts';
 import {
   type Db,
   isConnectionLoss,
@@ -60,6 +61,9 @@ export interface App extends AsyncDisposable {
   tenants: Tenants;
   /** Seals what is secret in the database, and derives keys for one purpose. */
   sealer: Sealer;
+  masterKeys: MasterKeys;
+  /** Sets new passwords for the embedded database; null when the database is somebody else's. */
+  rotateDatabasePasswords: (() => Promise<void>) | null;
   /** Keeps what this process knows to be secret out of texts. */
   redactor: Redactor;
   workshop: Workshop;
@@ -117,10 +121,8 @@ export async function createApp(options: AppOptions): Promise<App> {
     const tenants = openTenants(db);
     await prepareDatabase(options, database, db);
     const now = () => new Date(clock.now());
-    const ring = await loadKeyRing(db, {
-      ...config.masterKey,
-      file: config.databaseUrl ? null : join(config.dataDir, 'master-key'),
-    });
+    const keyFile = config.databaseUrl ? null : join(config.dataDir, 'master-key');
+    const ring = await loadKeyRing(db, { ...config.masterKey, file: keyFile });
     const sealer = await openSealer(db, ring, now());
     const installation = await transact(db, tx => prepareInstallation(tx, now()));
     const models = createModels(options, disposers, openProviderKeys(db, sealer, clock, options.secrets));
@@ -141,6 +143,8 @@ export async function createApp(options: AppOptions): Promise<App> {
       db,
       tenants,
       sealer,
+      masterKeys: { ring, file: config.masterKey.current === null ? keyFile : null },
+      rotateDatabasePasswords: database.rotatePasswords ?? null,
       redactor,
       workshop,
       models,

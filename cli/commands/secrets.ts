@@ -8,6 +8,8 @@ import type { Call, Does } from '../call.ts';
 import { usage } from '../failures.ts';
 import { table, when } from '../text.ts';
 
+const databasePassword = 'database-password';
+
 interface Setting {
   file?: string;
   days?: number;
@@ -26,9 +28,17 @@ export function secretCommands(program: Command, does: Does): void {
       '\nExamples:\n  ./guildhall secret set providers/anthropic/api-key < key.txt\n  ./guildhall secret set deploy/token --file token.txt --days 90',
     )
     .action(does<Setting>((call, options) => put(call, options, false)));
-  set(secret.command('rotate').description('Replace the value of a secret that there is.')).action(
-    does<Setting>((call, options) => put(call, options, true)),
-  );
+  set(secret.command('rotate').description('Replace the value of a secret that there is.'))
+    .addHelpText(
+      'after',
+      '\n`rotate database-password` sets new passwords for the embedded database, and asks for none.',
+    )
+    .action(
+      does<Setting>((call, options) =>
+        call.args[0] === databasePassword ? rotateDatabasePassword(call) : put(call, options, true),
+      ),
+    );
+  rotationCommands(secret, does);
   secret
     .command('list')
     .description('List secrets: names, versions and times, never values.')
@@ -63,6 +73,25 @@ export function secretCommands(program: Command, does: Does): void {
     );
 }
 
+function rotationCommands(secret: Command, does: Does): void {
+  secret
+    .command('rotate-master')
+    .description('Seal every secret anew under a new master key, while the server goes on.')
+    .option('--forget-old', 'drop the keys before: backups made until now cannot be opened any more')
+    .action(
+      does<{ forgetOld?: boolean }>(async (call, options) => {
+        const { api } = await call.connect();
+        const body = { forget_old: options.forgetOld === true };
+        const done = await value(api.POST('/api/v1/installation/master-key/rotation', { body }));
+        const kept =
+          done.older_keys.length > 0
+            ? ` Kept for older backups: ${done.older_keys.join(', ')}; drop them with --forget-old.`
+            : '';
+        call.print(done, () => `${done.resealed} values are sealed with the key ${done.key_id} now.${kept}`);
+      }),
+    );
+}
+
 async function put(call: Call, options: Setting, mustExist: boolean): Promise<void> {
   const name = call.args[0] as string;
   const { api } = await call.connect();
@@ -77,6 +106,12 @@ async function put(call: Call, options: Setting, mustExist: boolean): Promise<vo
   const body = { name, value: await readValue(call, options.file), rotate_in_days: options.days ?? null };
   const made = await value(api.POST('/api/v1/secrets', { body }));
   call.print(made, () => `${made.name} is set, version ${made.version}.`);
+}
+
+async function rotateDatabasePassword(call: Call): Promise<void> {
+  const { api } = await call.connect();
+  const done = await value(api.POST('/api/v1/installation/database-password/rotation'));
+  call.print(done, () => 'The embedded database has new passwords; no connection was cut.');
 }
 
 /** Without the line break that editors and `echo` leave at the end. */

@@ -48,7 +48,7 @@ test('SEC-03 setting it again makes the next version and erases the value before
     'GET',
     '/api/v1/secrets?name=deploy/token',
   );
-  assert.deepEqual(versions.body.items.map(v => [v.version, v.state]).sort(), [
+  assert.deepEqual(versions.body.items.map(v => [v.version, v.state]).toReversed(), [
     [1, 'replaced'],
     [2, 'in_force'],
   ]);

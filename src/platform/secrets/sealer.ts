@@ -74,7 +74,9 @@ export function createSealer(
     },
     derive(purpose, keyId) {
       const from = keyId === undefined ? root : keyOf(keyId).bytes;
-      return Buffer.from(hkdfSync('sha256', from, '', `guildhall derive ${purpose}`, 32));
+      const derived = Buffer.from(hkdfSync('sha256', from, '', `guildhall derive ${purpose}`, 32));
+      opened(derived);
+      return derived;
     },
     needsResealing: sealed => !sealed.startsWith(`gs1.${ring.current.id}.`),
   };
