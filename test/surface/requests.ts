@@ -50,7 +50,12 @@ export function send(
     outgoing.on('timeout', () =>
       outgoing.destroy(new Error(`no answer within 20 s: ${operation.method} ${sent.path}`)),
     );
-    outgoing.on('error', reject);
+    // An idle connection may be closed at the very moment that it is used again: that is nobody's fault.
+    outgoing.on('error', error =>
+      outgoing.reusedSocket && (error as NodeJS.ErrnoException).code === 'ECONNRESET'
+        ? resolve(send(url, operation, sent))
+        : reject(error),
+    );
     outgoing.end(sent.body);
   });
 }

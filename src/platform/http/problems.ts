@@ -7,16 +7,23 @@ import { Problem, toProblem } from '../../base/problem.ts';
 import { isConnectionLoss, sqlState, uniqueViolation } from '../db/db.ts';
 import { problemSchema } from './schemas.ts';
 
+/** A refusal is short, however much is wrong: nobody makes the server write more than they sent. */
+const faultsShown = 20;
+const faultLength = 300;
+const cut = (text: string): string => (text.length > faultLength ? `${text.slice(0, faultLength)}…` : text);
+
 /** Any error that reaches the edge as a Problem. */
 export function asProblem(error: unknown): Problem {
   if (error instanceof Problem) return error;
   if (hasZodFastifySchemaValidationErrors(error)) {
-    const fields = error.validation.map(issue => ({
-      path: `${error.validationContext ?? 'body'}${issue.instancePath.replaceAll('/', '.')}`,
-      message: issue.message ?? 'is not valid',
+    const fields = error.validation.slice(0, faultsShown).map(issue => ({
+      path: cut(`${error.validationContext ?? 'body'}${issue.instancePath.replaceAll('/', '.')}`),
+      message: cut(issue.message ?? 'is not valid'),
     }));
     const text = fields.map(f => `${f.path}: ${f.message}`).join('; ');
-    return new Problem('invalid', 'request_invalid', `The request is not valid: ${text}.`, {
+    const more = error.validation.length - fields.length;
+    const rest = more > 0 ? `; and ${more} more` : '';
+    return new Problem('invalid', 'request_invalid', `The request is not valid: ${text}${rest}.`, {
       detail: { fields },
     });
   }
@@ -85,6 +92,8 @@ export function sendProblem(
   reply
     .status(problem.status)
     .header('x-request-id', request.id)
+    // What is refused before the hooks ran, an address that cannot be read, has no other safe headers.
+    .header('x-content-type-options', 'nosniff')
     .type('application/problem+json')
     .serializer((payload: unknown) => JSON.stringify(payload))
     .send(documentOf(problem, request.id));
@@ -124,8 +133,15 @@ export function refuseUnreadable(error: NodeJS.ErrnoException, socket: Socket): 
   if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy();
   const [status, code, title] = unreadable[error.code ?? ''] ?? malformed;
   const problem = new Problem('invalid', code, title, { status: Number.parseInt(status, 10) });
-  const body = JSON.stringify(documentOf(problem, newId('req')));
-  socket.end(
-    `HTTP/1.1 ${status}\r\nContent-Type: application/problem+json\r\nContent-Length: ${Buffer.byteLength(body)}\r\nX-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\n${body}`,
-  );
+  const requestId = newId('req');
+  const body = JSON.stringify(documentOf(problem, requestId));
+  const head = [
+    `HTTP/1.1 ${status}`,
+    'Content-Type: application/problem+json',
+    `Content-Length: ${Buffer.byteLength(body)}`,
+    `X-Request-Id: ${requestId}`,
+    'X-Content-Type-Options: nosniff',
+    'Connection: close',
+  ];
+  socket.end(`${head.join('\r\n')}\r\n\r\n${body}`);
 }
