@@ -10,7 +10,7 @@ import { components } from './api.ts';
 import { type App, createApp, migrateDatabase, type Role, version } from './app.ts';
 import { messageOf, Problem } from './base/problem.ts';
 import { systemClock } from './base/time.ts';
-import { type Config, readConfig, readWholeConfig, type SecretSources } from './config.ts';
+import { type Config, readWholeConfig, type SecretSources } from './config.ts';
 import type { Component } from './features/health/routes.ts';
 import { createApiKey } from './features/identity/api-keys.ts';
 import { findKeyOwner } from './features/identity/find-principal.ts';
@@ -20,10 +20,16 @@ import { buildPage } from './page.ts';
 import { transact } from './platform/db/db.ts';
 import { startEmbeddedPostgres } from './platform/embedded/postgres.ts';
 import { createLog } from './platform/telemetry/log.ts';
+import { redactor } from './platform/secrets/redactor.ts';
 import { openSecretReader } from './stores.ts';
 
 const commands = ['all', 'api', 'worker', 'sweeper', 'migrate', 'doctor'] as const;
 type Command = (typeof commands)[number];
+
+/** What Node prints of an error that nobody caught is not redacted: a crash goes through the same door as the rest. */
+function crash(error: unknown): never {
+  process.exit(explain(error));
+}
 
 /** @returns the exit code: 0 ok, 1 failed, 2 usage, 5 unavailable. */
 export async function main(argv: string[]): Promise<number> {
@@ -39,9 +45,11 @@ export async function main(argv: string[]): Promise<number> {
     return 2;
   }
   try {
-    if (command === 'doctor') return await doctor(readConfig(), values.json === true);
-    const { config, warnings, secrets } = await readWholeConfig(openSecretReader);
+    const checked = command !== 'doctor';
+    const { config, warnings, secrets } = await readWholeConfig(openSecretReader, checked);
     await using _reader = secrets.reader;
+    for (const secret of config.secrets) redactor.learn(secret);
+    if (command === 'doctor') return await doctor(config, secrets, values.json === true);
     for (const { setting, text } of warnings) tell(`guildhall: warning: ${setting} ${text}`);
     if (command === 'migrate') return await runMigrations(config);
     return await serve(config, secrets, command === 'all' ? ['api', 'worker', 'sweeper'] : [command]);
@@ -52,16 +60,15 @@ export async function main(argv: string[]): Promise<number> {
 
 function explain(error: unknown): number {
   if (!(error instanceof Problem) || error.kind === 'bug') {
-    process.stderr.write(
-      `guildhall: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`,
-    );
+    const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    process.stderr.write(`guildhall: ${redactor.redact(text)}\n`);
     return 1;
   }
   const faults = error.detail?.faults;
   const text = Array.isArray(faults)
     ? `The configuration cannot be used:\n${faults.map(f => `  - ${f}`).join('\n')}`
     : error.message;
-  process.stderr.write(`guildhall: ${text}\n`);
+  process.stderr.write(`guildhall: ${redactor.redact(text)}\n`);
   return error.kind === 'unavailable' ? 5 : 1;
 }
 
@@ -231,10 +238,10 @@ async function runMigrations(config: Config): Promise<number> {
 }
 
 /** Starts everything but the API, looks, and stops again. With a server running the CLI asks that one instead. */
-async function doctor(config: Config, json: boolean): Promise<number> {
+async function doctor(config: Config, secrets: SecretSources, json: boolean): Promise<number> {
   await makeDataDirectory(config);
   const log: Logger = createLog({ level: 'silent', service: 'doctor', directory: null });
-  await using app = await createApp({ config, roles: [], log });
+  await using app = await createApp({ config, secrets, roles: [], log });
   const found: Component[] = (await components(app, systemClock)).filter(c => c.name !== 'workers');
   const ready = found.every(c => c.state === 'ok' || !c.required);
   if (json) process.stdout.write(`${JSON.stringify({ ready, components: found })}\n`);
@@ -248,5 +255,7 @@ async function doctor(config: Config, json: boolean): Promise<number> {
 }
 
 if (process.argv[1] === import.meta.filename) {
+  process.on('uncaughtException', crash);
+  process.on('unhandledRejection', crash);
   process.exitCode = await main(process.argv.slice(2));
 }

@@ -48,10 +48,13 @@ test('SEC-03 setting it again makes the next version and erases the value before
     'GET',
     '/api/v1/secrets?name=deploy/token',
   );
-  assert.deepEqual(versions.body.items.map(v => [v.version, v.state]).toReversed(), [
-    [1, 'replaced'],
-    [2, 'in_force'],
-  ]);
+  assert.deepEqual(
+    versions.body.items.map(v => [v.version, v.state]).sort((a, b) => Number(a[0]) - Number(b[0])),
+    [
+      [1, 'replaced'],
+      [2, 'in_force'],
+    ],
+  );
   const kept = await database.db
     .selectFrom('secrets')
     .where('name', '=', 'deploy/token')
