@@ -6169,6 +6169,60 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/run": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The run that the token of an agent is for, and what it has used */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Default Response */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["OwnRun"];
+                    };
+                };
+                /** @description Default Response */
+                "4XX": {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description Default Response */
+                "5XX": {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/audit": {
         parameters: {
             query?: never;
@@ -6613,6 +6667,64 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/ws-tickets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Make a one-time ticket for a WebSocket, good for 30 seconds */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Default Response */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            /** @description For the first frame: `{"type":"subscribe","ticket":"…"}`. */
+                            ticket: string;
+                            expires_at: string;
+                        };
+                    };
+                };
+                /** @description Default Response */
+                "4XX": {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description Default Response */
+                "5XX": {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -6893,6 +7005,21 @@ export interface components {
             reason: string;
             created_at: string;
             replayed_at: string | null;
+        };
+        OwnRunInput: {
+            id: string;
+            agent_id: string;
+            state: string;
+            task: {
+                id: string;
+                title: string;
+                state: string;
+            };
+            usage: {
+                calls: number;
+                tokens: number;
+                cost_micros: number;
+            };
         };
         SecretInput: {
             id: string;
@@ -7346,6 +7473,21 @@ export interface components {
             reason: string;
             created_at: string;
             replayed_at: string | null;
+        };
+        OwnRun: {
+            id: string;
+            agent_id: string;
+            state: string;
+            task: {
+                id: string;
+                title: string;
+                state: string;
+            };
+            usage: {
+                calls: number;
+                tokens: number;
+                cost_micros: number;
+            };
         };
         Secret: {
             id: string;

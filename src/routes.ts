@@ -7,6 +7,7 @@ import { approvalRoutes } from './features/approvals/routes.ts';
 import { auditRoutes } from './features/audit/routes.ts';
 import { budgetRoutes } from './features/budgets/routes.ts';
 import { healthRoutes } from './features/health/routes.ts';
+import { socketRoutes } from './features/health/socket-routes.ts';
 import { accountRoutes } from './features/identity/account-routes.ts';
 import { factorRoutes } from './features/identity/factor-routes.ts';
 import { invitationRoutes } from './features/identity/invitation-routes.ts';
@@ -21,6 +22,7 @@ import { signInRoutes } from './features/identity/sign-in-routes.ts';
 import { teamRoutes } from './features/identity/team-routes.ts';
 import { tokenRoutes } from './features/identity/token-routes.ts';
 import { runRoutes } from './features/runs/routes.ts';
+import { ownRunRoutes } from './features/runs/run-routes.ts';
 import { rotationRoutes } from './features/secrets/installation-routes.ts';
 import { secretRoutes } from './features/secrets/routes.ts';
 import { taskRoutes } from './features/tasks/routes.ts';
@@ -44,7 +46,8 @@ export type RouteDeps = Deps<typeof sessionRoutes> &
   Deps<typeof taskRoutes> &
   Deps<typeof runRoutes> &
   Deps<typeof auditRoutes> &
-  Deps<typeof healthRoutes> & { tenants: Tenants };
+  Deps<typeof healthRoutes> &
+  Deps<typeof socketRoutes> & { tenants: Tenants };
 
 export function addRoutes(server: Server, deps: RouteDeps): void {
   sessionRoutes(server, deps);
@@ -67,6 +70,8 @@ export function addRoutes(server: Server, deps: RouteDeps): void {
   agentRoutes(server, deps);
   taskRoutes(server, deps);
   runRoutes(server, deps);
+  ownRunRoutes(server, deps);
   auditRoutes(server, deps);
   healthRoutes(server, deps);
+  socketRoutes(server, deps);
 }
