@@ -9,7 +9,7 @@ import { Problem } from './base/problem.ts';
 import type { SignInProvider } from './base/sign-in-provider.ts';
 import type { TokenIssuer } from './base/token-issuer.ts';
 import { checkSettings, type Finding } from './config/checks.ts';
-import { type Environment, readValues } from './config/read.ts';
+import { type Environment, type Reading, readValues } from './config/read.ts';
 import {
   type Resolved,
   readStoreSettings,
@@ -98,13 +98,18 @@ function readProviders(values: Values | null, env: Environment): Outside & { fau
   return { providers, issuers: tokens.issuers, faults: [...faults, ...tokens.faults] };
 }
 
+/** Faults of the files that the settings name, whoever vouches there. */
+export const findOutsideFaults = (reading: Reading, env: Environment): string[] =>
+  readProviders(reading.values, env).faults;
+
 /** Where the secrets among the settings come from, so that they can be read again while the server runs. */
 export interface SecretSources {
   sources: ReadonlyMap<SecretName, string>;
   reader: Reader;
 }
 
-interface Reader extends AsyncDisposable {
+/** Reads references to secrets. */
+export interface Reader extends AsyncDisposable {
   read(reference: string): Promise<string>;
   readAgain(reference: string): Promise<string>;
 }

@@ -7,8 +7,8 @@ import { dirname, join, relative, resolve } from 'node:path';
 import { type Command, Option } from 'commander';
 import { compareSettings, type Difference, showSettings } from '../../src/config/compare.ts';
 import { fingerprintOf } from '../../src/config/fingerprint.ts';
-import { type Reading, readValues } from '../../src/config/read.ts';
-import { findingsFor, readSettingsFile } from '../../src/config/settings-file.ts';
+import type { Reading } from '../../src/config/read.ts';
+import { findingsFor, readSettings, readSettingsFile } from '../../src/config/settings-file.ts';
 import { settingsTemplate } from '../../src/config/template.ts';
 import { group, several } from '../arguments.ts';
 import type { Call, Does } from '../call.ts';
@@ -58,8 +58,12 @@ export function configCommands(program: Command, does: Does): void {
     .action(does(async (call, options: { envFile?: string }) => printFingerprints(call, options.envFile)));
 }
 
-const readingOf = (call: Call, path: string | undefined): Reading =>
-  path === undefined ? readValues(call.io.env) : readSettingsFile(resolve(call.io.cwd, path));
+/** The stores are loaded only here: the other commands start faster without them. */
+async function readingOf(call: Call, path: string | undefined): Promise<Reading> {
+  const { openSecretReader } = await import('../../src/stores.ts');
+  const env = path === undefined ? call.io.env : readSettingsFile(resolve(call.io.cwd, path));
+  return readSettings(env, openSecretReader);
+}
 
 /** `doctor --env`: what a server of this environment would say of the settings at its start. */
 export async function checkSettings(
@@ -68,7 +72,7 @@ export async function checkSettings(
   path: string | undefined,
 ): Promise<number> {
   const file = path === undefined ? null : resolve(call.io.cwd, path);
-  const findings = findingsFor(environment, readingOf(call, path), file);
+  const findings = findingsFor(environment, await readingOf(call, path), file);
   const refused = findings.filter(f => f.level === 'refuse').length;
   call.print({ environment, ready: refused === 0, findings }, () => {
     const lines = findings.map(f => {
@@ -85,8 +89,8 @@ export async function checkSettings(
   return refused === 0 ? exitCodes.ok : exitCodes.failed;
 }
 
-function show(call: Call, path: string | undefined): void {
-  const shown = showSettings(readingOf(call, path), fingerprintOf);
+async function show(call: Call, path: string | undefined): Promise<void> {
+  const shown = showSettings(await readingOf(call, path), fingerprintOf);
   call.print({ settings: shown }, () => {
     const width = Math.max(...shown.map(s => s.setting.length));
     return shown
@@ -107,9 +111,9 @@ const sentences: Record<Difference['state'], string> = {
   same_secret: 'the same secret in both: each environment needs its own',
 };
 
-function diff(call: Call, mayDiffer: string[]): number {
+async function diff(call: Call, mayDiffer: string[]): Promise<number> {
   const [a = '', b = ''] = call.args;
-  const differences = compareSettings(readingOf(call, a), readingOf(call, b), mayDiffer);
+  const differences = compareSettings(await readingOf(call, a), await readingOf(call, b), mayDiffer);
   const drift = differences.some(d => d.drift);
   call.print({ drift, settings: differences }, () => {
     const seen = differences.filter(d => d.state !== 'same');
@@ -154,8 +158,8 @@ async function writeNew(path: string, content: string): Promise<void> {
   }
 }
 
-function printFingerprints(call: Call, path: string | undefined): void {
-  const reading = readingOf(call, path);
+async function printFingerprints(call: Call, path: string | undefined): Promise<void> {
+  const reading = await readingOf(call, path);
   const environment = reading.given.GUILDHALL_ENV ?? 'development';
   const fingerprints = showSettings(reading, fingerprintOf).flatMap(({ setting, fingerprints }) =>
     fingerprints.map(fingerprint => ({ environment, setting, fingerprint })),

@@ -1,15 +1,19 @@
-/** A file of settings, `NAME=value` lines as for Docker, systemd or `node --env-file`, read as an environment of its own. */
+/**
+ * Settings looked at without a server: of a process or of a file, `NAME=value` lines as for Docker, systemd or
+ * `node --env-file`. References to secrets in stores are read, as the server would.
+ */
 import { readFileSync } from 'node:fs';
 import { parseEnv } from 'node:util';
 import { Problem } from '../base/problem.ts';
+import { findOutsideFaults, type Reader } from '../config.ts';
 import { checkSettings, checkSettingsFile, type Finding } from './checks.ts';
 import { type Environment, type Reading, readValues } from './read.ts';
+import { readStoreSettings, resolveReferences, type StoreSettings } from './references.ts';
 
 /** @throws Problem `settings_file_unreadable`. */
-export function readSettingsFile(path: string): Reading {
-  let text: string;
+export function readSettingsFile(path: string): Environment {
   try {
-    text = readFileSync(path, 'utf8');
+    return parseEnv(readFileSync(path, 'utf8')) as Environment;
   } catch (error) {
     throw new Problem(
       'invalid',
@@ -17,7 +21,19 @@ export function readSettingsFile(path: string): Reading {
       `${path} cannot be read (${(error as NodeJS.ErrnoException).code ?? 'unknown error'}).`,
     );
   }
-  return readValues(parseEnv(text) as Environment);
+}
+
+export type OpenReader = (settings: StoreSettings, env: Environment) => Reader;
+
+/** Reads settings with what they refer to; a reference that cannot be read stays what it is, and is a fault. */
+export async function readSettings(env: Environment, openReader: OpenReader): Promise<Reading> {
+  await using reader = openReader(readStoreSettings(env), env);
+  const { env: whole, sources, faults } = await resolveReferences(env, reference => reader.read(reference));
+  const reading = readValues(whole);
+  Object.assign(reading.files, Object.fromEntries(sources));
+  const unread = Object.keys(env).filter(name => env[name] && whole[name] === undefined);
+  for (const name of unread) reading.given[name] = env[name] as string;
+  return { ...reading, faults: [...reading.faults, ...faults, ...findOutsideFaults(reading, whole)] };
 }
 
 /**
