@@ -95,6 +95,25 @@ export function requireKeyWithin(
   }
 }
 
+/** @throws Problem `project_missing` for projects that are not there, which nobody may see. */
+export async function requireProjects(
+  db: Reader,
+  actor: Actor,
+  ids: string[] | null | undefined,
+): Promise<void> {
+  if (!ids) return;
+  const rows = await db
+    .selectFrom('projects')
+    .select('id')
+    .where('organization_id', '=', actor.organizationId)
+    .where('id', 'in', ids)
+    .execute();
+  const found = new Set(rows.map(row => row.id));
+  const missing = ids.filter(id => !found.has(id));
+  if (missing.length > 0)
+    throw new Problem('missing', 'project_missing', `There is no project ${missing.join(', ')}.`);
+}
+
 /** Newest first, at most `limit`, older than the key `before`; of one owner, or of all. */
 export function listApiKeys(
   db: Reader,

@@ -23,6 +23,7 @@ import {
   lockApiKey,
   ownerOf,
   requireKeyWithin,
+  requireProjects,
   revokeApiKey,
   rotateApiKey,
 } from './api-keys.ts';
@@ -130,6 +131,7 @@ export function keyRoutes(server: Server, deps: { tenants: Tenants; clock: Clock
       requireKeyWithin(principal, { scopes: wanted, projectIds });
       // Not through `write`: the answer holds a secret, which must not be stored for a replay.
       return tenants.within(principal.actor, async tx => {
+        await requireProjects(tx, principal.actor, projectIds);
         const owner =
           serviceAccountId === null
             ? { memberId: memberOf(request).id }

@@ -142,7 +142,7 @@ export const roleClearance: Record<Role, Classification> = {
   developer: 'internal',
   viewer: 'internal',
   auditor: 'confidential',
-  none: 'public',
+  none: 'internal',
 };
 
 /** Classifications that a clearance does not reach. */
