@@ -126,6 +126,7 @@ test('each fault alone is enough', () => {
     [{ DATABASE_URL: 'postgres://u:P%40ssw0rd!@db/x' }, /^DATABASE_URL its password is weak/],
     [{ DATABASE_URL: 'postgres://u@db/x?password=hunter2' }, /^DATABASE_URL its password/],
     [{ GUILDHALL_TRUSTED_PROXIES: '10.0.0.1, 0.0.0.0/0' }, /^GUILDHALL_TRUSTED_PROXIES believes everybody/],
+    [{ VAULT_ADDR: 'http://vault.acme.test:8200' }, /^VAULT_ADDR is not https/],
     [{ GUILDHALL_REPOSITORY_HOSTS: 'github.com,*' }, /^GUILDHALL_REPOSITORY_HOSTS allows everybody/],
   ];
   assert.deepEqual(faultsOf(good), []);
@@ -166,7 +167,9 @@ test('what is only unwise is a warning: an embedded database, no TLS to the data
   }
   const local = { ...good, GUILDHALL_ALLOW_LOCAL_REPOSITORIES: 'true' };
   assert.match(found(local, 'warn').join(), /GUILDHALL_ALLOW_LOCAL_REPOSITORIES is true/);
-  for (const env of [embedded, plain, local]) assert.deepEqual(faultsOf(env), []);
+  const open = { ...good, GUILDHALL_SIGN_UP: 'open' };
+  assert.match(found(open, 'warn').join(), /GUILDHALL_SIGN_UP is open/);
+  for (const env of [embedded, plain, local, open]) assert.deepEqual(faultsOf(env), []);
 });
 
 test('SEC-07 no finding repeats a value', () => {

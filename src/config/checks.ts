@@ -129,6 +129,23 @@ const database: Rule = ({ given }) =>
         ),
       ];
 
+const signUpIsClosed: Rule = ({ given }) =>
+  given.GUILDHALL_SIGN_UP === 'open'
+    ? [
+        warn(
+          'GUILDHALL_SIGN_UP',
+          'is open: anybody who reaches the page can make an account, at first without access',
+        ),
+      ]
+    : [];
+
+const storesAreReachedSafely: Rule = ({ given }) => {
+  const url = URL.parse(given.VAULT_ADDR ?? '');
+  return url?.protocol === 'http:' && !loopback.test(url.hostname)
+    ? [refuse('VAULT_ADDR', 'is not https: every secret would travel in the clear')]
+    : [];
+};
+
 /** What is said to a server elsewhere, and who it takes us for. */
 const connections: Rule = ({ given }) =>
   (['DATABASE_URL', 'REDIS_URL'] as const).flatMap(name => {
@@ -213,6 +230,8 @@ const rules: Rule[] = [
   secretsOfOthers,
   database,
   connections,
+  storesAreReachedSafely,
+  signUpIsClosed,
   secretsInFiles,
 ];
 
