@@ -6,9 +6,9 @@ import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Logger } from 'pino';
 import { createApi } from './api.ts';
-import { messageOf, Problem } from './base/problem.ts';
 import { type Clock, systemClock } from './base/time.ts';
 import type { Config, SecretSources } from './config.ts';
+import { type Connections, openDatabase, prepareDatabase } from './database.ts';
 import { createAnthropicDriver } from './drivers/models/anthropic.ts';
 import { createOpenAiDriver } from './drivers/models/openai.ts';
 import { createOpenAiCompatibleDriver } from './drivers/models/openai-compatible.ts';
@@ -30,19 +30,8 @@ import { Worker } from './features/runs/worker.ts';
 import { defaultSandboxPolicy, type SandboxDriver, type SandboxProbe } from './features/sandboxes/port.ts';
 import type { Workshop } from './features/sandboxes/workshop.ts';
 import type { MasterKeys } from './features/secrets/master-rotation.ts';
-import {
-  type Db,
-  isConnectionLoss,
-  openDb,
-  openPool,
-  openTenants,
-  type PoolSettings,
-  sqlState,
-  type Tenants,
-  transact,
-} from './platform/db/db.ts';
-import { isMigrated, migrate } from './platform/db/migrate.ts';
-import { type EmbeddedPostgres, startEmbeddedPostgres } from './platform/embedded/postgres.ts';
+import { type Db, openDb, openPool, type PoolSettings, type Tenants, transact } from './platform/db/db.ts';
+import { openTenants, tenantsPool } from './platform/db/tenants.ts';
 import { loadKeyRing, openSealer } from './platform/secrets/key-ring.ts';
 import { type Redactor, redactor } from './platform/secrets/redactor.ts';
 import type { Sealer } from './platform/secrets/sealer.ts';
@@ -86,7 +75,7 @@ export interface AppOptions {
   /** Progress for people, one short sentence each. */
   tell?: (sentence: string) => void;
   /** Use these connections rather than DATABASE_URL or the embedded server: for tests. */
-  database?: { owner: PoolSettings; app: PoolSettings };
+  database?: Connections;
   /** Drivers for tests of other drivers; default: by the configuration. */
   modelDrivers?: ModelDriver[];
   sandboxDriver?: SandboxDriver;
@@ -110,16 +99,21 @@ export async function createApp(options: AppOptions): Promise<App> {
     return closing;
   };
   try {
-    const database = await openDatabase(options, disposers);
+    const database = await openDatabase(options, redactor, disposers);
     // A process that is frozen inside a transaction would keep its locks from those who take over.
     const idleLimit = { idle_in_transaction_session_timeout: config.worker.leaseMs };
-    const pool = openPool({ ...idleLimit, ...database.app }, error =>
-      log.warn({ reason: error.message }, 'a database connection was lost'),
-    );
-    disposers.push(() => pool.end());
+    const open = (settings: PoolSettings) => {
+      const opened = openPool({ ...idleLimit, ...settings }, error =>
+        log.warn({ reason: error.message }, 'a database connection was lost'),
+      );
+      disposers.push(() => opened.end());
+      return opened;
+    };
+    const pool = open({ ...database.system, max: roles.includes('worker') ? 20 : 10 });
     const db = openDb(pool);
-    const tenants = openTenants(db);
-    await prepareDatabase(options, database, db);
+    const appPool = open({ ...tenantsPool, ...database.app });
+    const tenants = openTenants(appPool);
+    await prepareDatabase(log, database, { system: db, app: openDb(appPool) });
     const now = () => new Date(clock.now());
     const keyFile = config.databaseUrl ? null : join(config.dataDir, 'master-key');
     const ring = await loadKeyRing(db, { ...config.masterKey, file: keyFile });
@@ -190,123 +184,6 @@ export async function createApp(options: AppOptions): Promise<App> {
   } catch (error) {
     await close();
     throw error;
-  }
-}
-
-interface Database {
-  owner: PoolSettings;
-  app: PoolSettings;
-  /** Sets new passwords; absent where the database is not ours to administer. */
-  rotatePasswords?: () => Promise<void>;
-  /** Role that the application connects as when it does not own the tables. */
-  appRole: string | null;
-  /** Whether starting may migrate: an embedded or a test database has nobody else to do it. */
-  mayMigrate: boolean;
-}
-
-async function openDatabase(options: AppOptions, disposers: (() => Promise<unknown>)[]): Promise<Database> {
-  const { config, log } = options;
-  if (options.database)
-    return { ...options.database, appRole: String(options.database.app.user ?? ''), mayMigrate: false };
-  if (config.databaseUrl) {
-    const settings = { connectionString: config.databaseUrl, ...databasePassword(options.secrets) };
-    return {
-      owner: settings,
-      app: settings,
-      appRole: null,
-      mayMigrate: options.roles.includes('api') && options.roles.includes('worker'),
-    };
-  }
-  const embedded: EmbeddedPostgres = await startEmbeddedPostgres({
-    dataDir: config.dataDir,
-    log: ({ level, msg, ...facts }) => log[level](facts, msg),
-  });
-  disposers.push(() => embedded.stop());
-  for (const { password } of [embedded.app, embedded.owner, embedded.admin]) redactor.learn(password);
-  const passwordSource = {
-    read: async () => embedded.app.password,
-    readAgain: async () => embedded.app.password,
-  };
-  return {
-    owner: { ...embedded.owner },
-    app: { ...embedded.app, passwordSource },
-    rotatePasswords: async () => {
-      await embedded.rotatePasswords();
-      for (const { password } of [embedded.app, embedded.owner, embedded.admin]) redactor.learn(password);
-    },
-    appRole: embedded.app.user,
-    mayMigrate: true,
-  };
-}
-
-/** With DATABASE_URL from a file or a store its password is read again for every new connection. */
-function databasePassword(secrets: SecretSources | undefined): Pick<PoolSettings, 'passwordSource'> {
-  const from = secrets?.sources.get('DATABASE_URL');
-  if (!secrets || !from) return {};
-  const passwordIn = (url: string) => {
-    const password = decodeURIComponent(new URL(url).password);
-    redactor.learn(password);
-    return password;
-  };
-  return {
-    passwordSource: {
-      read: async () => passwordIn(await secrets.reader.read(from)),
-      readAgain: async () => passwordIn(await secrets.reader.readAgain(from)),
-    },
-  };
-}
-
-/** Applies migrations where that is this process's business; otherwise they must be there. */
-async function prepareDatabase(options: AppOptions, database: Database, db: Db): Promise<void> {
-  if (database.mayMigrate) {
-    await migrateDatabase(options.log, database.owner, database.appRole);
-    return;
-  }
-  let migrated: boolean;
-  try {
-    migrated = await isMigrated(db);
-  } catch (error) {
-    throw new Problem(
-      'unavailable',
-      'database_unreachable',
-      `The database cannot be reached: ${messageOf(error)}.`,
-      { cause: error },
-    );
-  }
-  if (!migrated) {
-    throw new Problem(
-      'unavailable',
-      'migrations_missing',
-      'The database is not up to date. Run `guildhall migrate` once, as the role that owns the tables.',
-    );
-  }
-}
-
-/** @returns names of the migrations applied. */
-export async function migrateDatabase(
-  log: Logger,
-  owner: PoolSettings,
-  appRole: string | null,
-): Promise<string[]> {
-  const pool = openPool({ ...owner, max: 4 }, error =>
-    log.warn({ reason: error.message }, 'a database connection was lost'),
-  );
-  try {
-    const applied = await migrate(openDb(pool), pool, appRole);
-    if (applied.length > 0) log.info({ applied }, 'migrated');
-    return applied;
-  } catch (error) {
-    if (error instanceof Problem) throw error;
-    // Also a role or a database that is not there: classes 28 and 3D.
-    const lost = isConnectionLoss(error) || /^(28|3D)/.test(sqlState(error) ?? '');
-    throw new Problem(
-      'unavailable',
-      lost ? 'database_unreachable' : 'migration_failed',
-      `The database cannot be ${lost ? 'reached' : 'brought up to date'}: ${messageOf(error)}.`,
-      { cause: error },
-    );
-  } finally {
-    await pool.end();
   }
 }
 

@@ -7,10 +7,11 @@ import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { Logger } from 'pino';
 import { components } from './api.ts';
-import { type App, createApp, migrateDatabase, type Role, version } from './app.ts';
+import { type App, createApp, type Role, version } from './app.ts';
 import { messageOf, Problem } from './base/problem.ts';
 import { systemClock } from './base/time.ts';
 import { type Config, readWholeConfig, type SecretSources } from './config.ts';
+import { migrateDatabase } from './database.ts';
 import type { Component } from './features/health/routes.ts';
 import { createApiKey } from './features/identity/api-keys.ts';
 import { findKeyOwner } from './features/identity/find-principal.ts';
@@ -19,8 +20,8 @@ import { createSignInLink } from './features/identity/sign-in-links.ts';
 import { buildPage } from './page.ts';
 import { transact } from './platform/db/db.ts';
 import { startEmbeddedPostgres } from './platform/embedded/postgres.ts';
-import { createLog } from './platform/telemetry/log.ts';
 import { redactor } from './platform/secrets/redactor.ts';
+import { createLog } from './platform/telemetry/log.ts';
 import { openSecretReader } from './stores.ts';
 
 const commands = ['all', 'api', 'worker', 'sweeper', 'migrate', 'doctor'] as const;
@@ -221,15 +222,14 @@ async function removeServerFile(config: Config): Promise<void> {
 async function runMigrations(config: Config): Promise<number> {
   const log = createLog({ level: config.logLevel, service: 'migrate', directory: null });
   let applied: string[];
-  if (config.databaseUrl)
-    applied = await migrateDatabase(log, { connectionString: config.databaseUrl }, null);
+  if (config.databaseUrl) applied = await migrateDatabase(log, { connectionString: config.databaseUrl });
   else {
     await makeDataDirectory(config);
     await using embedded = await startEmbeddedPostgres({
       dataDir: config.dataDir,
       log: ({ level, msg, ...facts }) => log[level](facts, msg),
     });
-    applied = await migrateDatabase(log, { ...embedded.owner }, embedded.app.user);
+    applied = await migrateDatabase(log, { ...embedded.owner });
   }
   process.stdout.write(
     applied.length > 0 ? `Applied ${applied.join(', ')}.\n` : 'The database is up to date.\n',

@@ -83,7 +83,11 @@ async function shareDatabase(): Promise<{ stop(): Promise<void> } | undefined> {
   try {
     const { startTestServer } = await import('./harness/database.ts');
     const server = await startTestServer();
-    process.env.TEST_POSTGRES = JSON.stringify({ owner: server.owner, app: server.app });
+    process.env.TEST_POSTGRES = JSON.stringify({
+      owner: server.owner,
+      app: server.app,
+      system: server.system,
+    });
     return server;
   } catch (error) {
     say(`- no shared database, each file starts its own: ${(error as Error).message}`);

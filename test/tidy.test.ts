@@ -54,7 +54,7 @@ function layerOf(path: string): number {
     /^src\/platform\//,
     /^src\/features\//,
     /^src\/drivers\//,
-    /^src\/(app|api|page|routes)\.ts$/,
+    /^src\/(app|api|database|page|routes)\.ts$/,
   ];
   const layer = layers.findIndex(pattern => pattern.test(path));
   if (layer >= 0) return layer;

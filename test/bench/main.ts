@@ -15,8 +15,9 @@ const median = (values: number[]): number =>
 const guildhall = await startOurs();
 const { database } = guildhall;
 const ownerPool = openPool({ ...database.owner, max: 2 }, () => {});
-const pool = openPool({ ...database.app, max: 20 }, () => {});
-const bareOnce = (n: number) => bareRound(openDb(ownerPool), String(database.app.user), pool, concurrency, n);
+const pool = openPool({ ...database.system, max: 20 }, () => {});
+const bareOnce = (n: number) =>
+  bareRound(openDb(ownerPool), String(database.system.user), pool, concurrency, n);
 await bareOnce(50);
 await ourRound(guildhall, pool, concurrency, 50);
 const results: { bare: RoundResult; ours: RoundResult }[] = [];

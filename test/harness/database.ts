@@ -8,14 +8,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
 import pino from 'pino';
-import { migrateDatabase } from '../../src/app.ts';
 import { newId } from '../../src/base/ids.ts';
-import { type Db, openDb, openPool, type PoolSettings } from '../../src/platform/db/db.ts';
+import { migrateDatabase } from '../../src/database.ts';
+import { type Db, openDb, openPool, type PoolSettings, type Tenants } from '../../src/platform/db/db.ts';
+import { openTenants, tenantsPool } from '../../src/platform/db/tenants.ts';
 import { removeEmbeddedPostgres, startEmbeddedPostgres } from '../../src/platform/embedded/postgres.ts';
 
 export interface TestServer {
   owner: PoolSettings;
   app: PoolSettings;
+  system: PoolSettings;
   stop(): Promise<void>;
 }
 
@@ -27,6 +29,7 @@ export async function startTestServer(durable = false): Promise<TestServer> {
   return {
     owner: { ...embedded.owner },
     app: { ...embedded.app },
+    system: { ...embedded.system },
     stop: async () => {
       await embedded.stop();
       await removeEmbeddedPostgres(dataDir);
@@ -38,17 +41,21 @@ export async function startTestServer(durable = false): Promise<TestServer> {
 async function findServer(): Promise<TestServer> {
   const given = process.env.TEST_POSTGRES;
   if (!given) return startTestServer();
-  const { owner, app } = JSON.parse(given);
-  return { owner, app, stop: async () => {} };
+  return { ...JSON.parse(given), stop: async () => {} };
 }
 
 export interface TestDatabase extends AsyncDisposable {
   name: string;
   owner: PoolSettings;
+  /** Rows of one organization at a time, and none outside of a transaction that names it. */
   app: PoolSettings;
-  /** As the application's role. */
+  /** Rows of all organizations. */
+  system: PoolSettings;
+  /** As the role `system`. */
   db: Db;
   pool: pg.Pool;
+  /** As the role `app`. */
+  tenants: Tenants;
 }
 
 export async function openTestDatabase(options: { durable?: boolean } = {}): Promise<TestDatabase> {
@@ -57,17 +64,21 @@ export async function openTestDatabase(options: { durable?: boolean } = {}): Pro
   const name = newId('call').replace('call_', 'test_');
   await asOwner(server, `create database ${name} template ${template}`);
   const app = { ...server.app, database: name };
+  const system = { ...server.system, database: name };
   const owner = { ...server.owner, database: name };
-  const pool = openPool(app, () => {});
+  const pool = openPool(system, () => {});
   const db = openDb(pool);
+  const appPool = openPool({ ...tenantsPool, ...app }, () => {});
   return {
     name,
     owner,
     app,
+    system,
     db,
     pool,
+    tenants: openTenants(appPool),
     [Symbol.asyncDispose]: async () => {
-      await pool.end();
+      await Promise.all([pool.end(), appPool.end()]);
       await asOwner(server, `drop database if exists ${name} with (force)`);
       await server.stop();
     },
@@ -97,11 +108,7 @@ async function ensureTemplate(server: TestServer): Promise<string> {
     const { rowCount } = await client.query('select 1 from pg_database where datname = $1', [name]);
     if (rowCount) return name;
     await client.query(`create database ${name}_making`);
-    await migrateDatabase(
-      pino({ level: 'silent' }),
-      { ...server.owner, database: `${name}_making` },
-      String(server.app.user),
-    );
+    await migrateDatabase(pino({ level: 'silent' }), { ...server.owner, database: `${name}_making` });
     await client.query(`alter database ${name}_making rename to ${name}`);
     return name;
   } finally {

@@ -96,7 +96,7 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
       const made = spawnGuildhall(role, {
         ...env,
         GUILDHALL_DATA: dataDir,
-        DATABASE_URL: connectionUrl(database.app),
+        DATABASE_URL: connectionUrl(database.owner),
       });
       processes.add(made);
       await until(`the ${role} is ready`, 60_000, async () => {

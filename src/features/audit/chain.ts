@@ -4,7 +4,7 @@
  */
 import { sql } from 'kysely';
 import type { Db, Reader } from '../../platform/db/db.ts';
-import { listKeys } from './keys.ts';
+import { listPublicKeys } from './keys.ts';
 import { isSameRange, type Place, parsePlace, type Seal } from './seal-format.ts';
 import { placeSql } from './sealing.ts';
 
@@ -31,7 +31,7 @@ const sealsAtATime = 20;
 const recordsAtATime = 500;
 
 export async function* readChain(reading: Reading, organizationId: string): AsyncGenerator<StoredItem> {
-  for (const key of await reading(listKeys))
+  for (const key of await reading(listPublicKeys))
     yield { kind: 'key', id: key.id, publicKey: key.public_key, createdAt: key.created_at };
   let number = 0;
   let done: Place = { xid: 0n, seq: 0n };

@@ -67,6 +67,13 @@ export function listKeys(db: Reader): Promise<Row<'audit_keys'>[]> {
   return db.selectFrom('audit_keys').selectAll().orderBy('number').execute();
 }
 
+/** What is needed to verify: requests may read no more of a key than this. */
+export function listPublicKeys(
+  db: Reader,
+): Promise<Pick<Row<'audit_keys'>, 'id' | 'public_key' | 'created_at'>[]> {
+  return db.selectFrom('audit_keys').select(['id', 'public_key', 'created_at']).orderBy('number').execute();
+}
+
 /** Whether this server made the key: its private part opens under the master key and belongs to the public one. */
 export function isOwnKey(sealer: Sealer, key: Row<'audit_keys'>): boolean {
   try {

@@ -105,7 +105,7 @@ test('CMP-01 a sealer that dies in the middle of a batch leaves nothing of it, a
   const before = await Promise.all([counts(first.organizationId), counts(second.organizationId)]);
   // The second seal of the batch waits for the lock on the table, and there the sealer is killed.
   const name = 'dying sealer';
-  const dying = openDb(openPool({ ...database.app, max: 1, application_name: name }, () => {}));
+  const dying = openDb(openPool({ ...database.system, max: 1, application_name: name }, () => {}));
   await owner.query(`create function pause_seals() returns trigger language plpgsql as $$
     begin if new.organization_id = '${second.organizationId}' then perform pg_advisory_xact_lock(99); end if; return new; end $$`);
   await owner.query(
@@ -136,7 +136,7 @@ test('CMP-01 a sealer that dies in the middle of a batch leaves nothing of it, a
 });
 
 test('CMP-01 several sealers at once, while records are written: each record is sealed once', async () => {
-  const others = Array.from({ length: 3 }, () => openDb(openPool({ ...database.app, max: 2 }, () => {})));
+  const others = Array.from({ length: 3 }, () => openDb(openPool({ ...database.system, max: 2 }, () => {})));
   let writing = true;
   const sealers = others.map(async other => {
     while (writing) await sealRecords({ ...deps, db: other }, { records: 5, batches: 3 });

@@ -53,7 +53,7 @@ await owner.query('analyze');
 
 let statements: CompiledQuery[] = [];
 const watched: Db = new Kysely<Tables>({
-  dialect: new PostgresDialect({ pool: openPool({ ...database.app, max: 1 }, () => {}) }),
+  dialect: new PostgresDialect({ pool: openPool({ ...database.system, max: 1 }, () => {}) }),
   log: event => void statements.push(event.query),
 });
 after(() => watched.destroy());

@@ -4,12 +4,10 @@ import { sql } from 'kysely';
 import { addAuditedOrganization, addStep, record } from '../../../test/harness/audit.ts';
 import { openTestDatabase } from '../../../test/harness/database.ts';
 import { ManualClock } from '../../base/time.ts';
-import { openTenants } from '../../platform/db/db.ts';
 import { type AuditFilter, type AuditItem, searchAudit } from './search.ts';
 
 const database = await openTestDatabase();
-const { db } = database;
-const tenants = openTenants(db);
+const { db, tenants } = database;
 after(() => database[Symbol.asyncDispose]());
 const clock = new ManualClock();
 const now = () => new Date(clock.now());

@@ -16,6 +16,7 @@ const database = await openTestDatabase();
 after(() => database[Symbol.asyncDispose]());
 const { db } = database;
 await transact(db, ensurePublishedPrices);
+const somebody = { organizationId: 'org_somebody' };
 
 const at = (text: string): Date => new Date(`${text}T00:00:00Z`);
 const today = at('2026-06-01');
@@ -28,7 +29,7 @@ const tokens = (counts: Partial<TokenCounts>): TokenCounts => ({
   ...counts,
 });
 async function priceOf(provider: string, model: string, when = today): Promise<Price> {
-  const price = await findPrice(db, provider, model, when);
+  const price = await findPrice(db, somebody, provider, model, when);
   assert.ok(price, `${provider}/${model} has no price`);
   return price;
 }
@@ -111,7 +112,7 @@ test('CST-02 a dated release costs what its model costs; another model does not'
     ['anthropic', 'CLAUDE-SONNET-4-5'],
   ] as const;
   for (const [provider, model] of unknown) {
-    assert.equal(await findPrice(db, provider, model, today), null, `${provider}/${model}`);
+    assert.equal(await findPrice(db, somebody, provider, model, today), null, `${provider}/${model}`);
   }
 });
 
@@ -142,7 +143,8 @@ test('CST-02 a change of price keeps history: each moment has the price that was
     await addPrice(tx, { ...base, input_micros: 200, valid_from: at('2026-03-01') });
     await addPrice(tx, { ...base, input_micros: 300, valid_from: at('2027-01-01') });
   });
-  const input = async (when: string) => (await findPrice(db, 'p', 'm', at(when)))?.input_micros ?? null;
+  const input = async (when: string) =>
+    (await findPrice(db, somebody, 'p', 'm', at(when)))?.input_micros ?? null;
   assert.equal(await input('2025-12-31'), null);
   assert.equal(await input('2026-01-01'), 100);
   assert.equal(await input('2026-02-28'), 100);
@@ -153,10 +155,32 @@ test('CST-02 a change of price keeps history: each moment has the price that was
 
 test('CST-02 a price is never rewritten', async () => {
   const before = await priceOf('openai', 'gpt-5');
-  const { id: _, ...same } = before;
+  const { id: _, organization_id: _published, ...same } = before;
   await transact(db, tx => addPrice(tx, { ...same, input_micros: 1 }));
   await transact(db, ensurePublishedPrices);
   assert.deepEqual(await priceOf('openai', 'gpt-5'), before);
+});
+
+test('CST-02 ADV-01 a price that an organization adds is for its own calls alone', async () => {
+  const price = { ...(await priceOf('openai', 'gpt-5')), valid_from: at('2026-01-01'), output_micros: 1 };
+  const organizations = ['org_a', 'org_b'].map(id => ({ id, name: id, created_at: today }));
+  const { id: _, ...own } = price;
+  await transact(db, async tx => {
+    await tx.insertInto('organizations').values(organizations).execute();
+    await addPrice(tx, { ...own, organization_id: 'org_a' });
+    await addPrice(tx, { ...own, organization_id: 'org_b', output_micros: 2 });
+  });
+  const output = async (organizationId: string, model: string) =>
+    (await findPrice(db, { organizationId }, 'openai', model, today))?.output_micros;
+  assert.equal(await output('org_a', 'gpt-5'), 1);
+  assert.equal(await output('org_b', 'gpt-5'), 2);
+  assert.equal(await output('org_somebody', 'gpt-5'), 10_000_000);
+  assert.equal(await output('org_a', 'gpt-5-2025-08-07'), 1, 'also for releases of the model');
+  assert.equal(
+    await output('org_a', 'gpt-5-mini'),
+    2_000_000,
+    'what it has no price for has the published one',
+  );
 });
 
 test('the dearest case of input bounds every mix of cache and not', async () => {

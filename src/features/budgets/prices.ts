@@ -1,6 +1,6 @@
 /**
  * Prices: dated rows per model and token bucket, never rewritten; the newest that is valid at the time of a call
- * decides. A model without a price is *unpriced*: its cost is unknown, never zero, and no call under a money
+ * decides. Published ones are for all; those that an organization adds are for its own calls and go first. A model without a price is *unpriced*: its cost is unknown, never zero, and no call under a money
  * budget is made with it.
  */
 import { sql } from 'kysely';
@@ -58,12 +58,15 @@ export async function ensurePublishedPrices(tx: Tx): Promise<void> {
   }
 }
 
+/** Without an organization it is a published one. */
+export type NewPrice = Omit<Price, 'id' | 'organization_id'> & { organization_id?: string };
+
 /** Adds a dated price; the same model and date a second time changes nothing: prices are not rewritten. */
-export async function addPrice(tx: Tx, price: Omit<Price, 'id'>): Promise<void> {
+export async function addPrice(tx: Tx, price: NewPrice): Promise<void> {
   await tx
     .insertInto('prices')
     .values({ id: newId('prc'), ...price })
-    .onConflict(oc => oc.columns(['provider', 'model', 'valid_from']).doNothing())
+    .onConflict(oc => oc.columns(['organization_id', 'provider', 'model', 'valid_from']).doNothing())
     .execute();
 }
 
@@ -79,11 +82,12 @@ export async function lockPrices(tx: Tx, mode: 'add' | 'wait'): Promise<void> {
 }
 
 /**
- * The price in force. A dated release of a model (`claude-sonnet-4-5-20250929`, `gpt-5-2025-08-07`) has the price
+ * The price in force for the calls of an organization. A dated release of a model (`claude-sonnet-4-5-20250929`, `gpt-5-2025-08-07`) has the price
  * of the model that it is a release of.
  */
 export async function findPrice(
   db: Reader,
+  of: { organizationId: string },
   provider: string,
   model: string,
   at: Date,
@@ -94,10 +98,13 @@ export async function findPrice(
     .selectAll()
     .where('provider', '=', provider)
     .where('model', 'in', [model, family])
+    .where(eb => eb.or([eb('organization_id', 'is', null), eb('organization_id', '=', of.organizationId)]))
     .where('valid_from', '<=', at)
     .orderBy('valid_from', 'desc')
     .execute();
-  return rows.find(row => row.model === model) ?? rows[0] ?? null;
+  const own = rows.filter(row => row.organization_id !== null);
+  const inForce = own.length > 0 ? own : rows;
+  return inForce.find(row => row.model === model) ?? inForce[0] ?? null;
 }
 
 /** Cost in micro-dollars; each bucket is rounded up on its own. Reasoning is charged as output. */

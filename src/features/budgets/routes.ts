@@ -147,7 +147,7 @@ export function budgetRoutes(server: Server, deps: { tenants: Tenants; clock: Cl
       config: { permission: 'price.manage' },
       schema: {
         tags: ['money'],
-        summary: 'Add a price, valid from now; former calls keep theirs',
+        summary: 'Add a price for the calls of the organization, valid from now; former calls keep theirs',
         body: priceBody,
         response: {
           200: z.object({ provider: z.string(), model: z.string(), valid_from: z.string() }),
@@ -163,6 +163,7 @@ export function budgetRoutes(server: Server, deps: { tenants: Tenants; clock: Cl
       return write(tenants, actor, validFrom, request, async tx => {
         await lockPrices(tx, 'add');
         await addPrice(tx, {
+          organization_id: actor.organizationId,
           provider: b.provider,
           model: b.model,
           valid_from: validFrom,

@@ -79,7 +79,7 @@ test('DAT-20 without its agents, or with one whose definition or tool is missing
       /tester/,
     ],
     [
-      `alter table agents rename to agents_away; create table agents (like agents_away); grant select on agents to ${guildhall.database.app.user}`,
+      `alter table agents rename to agents_away; create table agents (like agents_away); grant select on agents to ${guildhall.database.system.user}`,
       'drop table agents; alter table agents_away rename to agents',
       /No agent/,
     ],
@@ -105,7 +105,7 @@ test('DAT-20 a second start leaves the team as it is', async () => {
 test('OBS-04 without migrations, workers or a usable sandbox it says which, and the command that mends it', async () => {
   await owner.query('alter table kysely_migration rename to kysely_away');
   await owner.query('create table kysely_migration (name text)');
-  await owner.query(`grant select on kysely_migration to ${guildhall.database.app.user}`);
+  await owner.query(`grant select on kysely_migration to ${guildhall.database.system.user}`);
   const unmigrated = await readiness();
   await owner.query('drop table kysely_migration');
   await owner.query('alter table kysely_away rename to kysely_migration');

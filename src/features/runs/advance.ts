@@ -92,7 +92,9 @@ async function openActivity(
     agents.get(`${run.agent_id}:${run.agent_version}`, () =>
       getAgentVersion(db, actor, run.agent_id, run.agent_version),
     ),
-    prices.get(`${model.provider}/${model.model}`, () => findPrice(db, model.provider, model.model, now)),
+    prices.get(`${actor.organizationId}:${model.provider}/${model.model}`, () =>
+      findPrice(db, actor, model.provider, model.model, now),
+    ),
     lease.fencingToken === 1 ? [] : resumeJournal(db, lease, now),
   ]);
   const { id, root_task_id, source, base_commit } = task;

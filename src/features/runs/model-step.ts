@@ -242,7 +242,7 @@ async function waitForBudget(activity: Activity, hold: Hold, reason: string): Pr
     // Asked again under locks: a price added or a budget raised in between would not wake a run that is not waiting yet.
     if (!activity.price) {
       await lockPrices(tx, 'wait');
-      activity.price = await findPrice(tx, model.provider, model.model, nowOf(deps));
+      activity.price = await findPrice(tx, lease.actor, model.provider, model.model, nowOf(deps));
       if (activity.price) return 'went_on';
     }
     const { price } = activity;

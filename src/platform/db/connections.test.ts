@@ -13,20 +13,21 @@ after(async () => {
   await guildhall[Symbol.asyncDispose]();
 });
 
-const poolSize = 20;
+/** Of requests, and of the system in a process that has no worker. */
+const poolSize = 20 + 10;
 const get = (path: string) => guildhall.api<{ code?: string }>('GET', path);
 /** Connections of the application to this database, the harness's own aside. */
 async function connections(): Promise<number> {
   const { rows } = await owner.query(
-    'select count(*)::int as n from pg_stat_activity where datname = current_database() and usename = $1',
-    [database.app.user],
+    'select count(*)::int as n from pg_stat_activity where datname = current_database() and usename = any ($1)',
+    [[database.app.user, database.system.user]],
   );
   return rows[0].n;
 }
 const kill = () =>
   owner.query(
-    'select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and usename = $1',
-    [database.app.user],
+    'select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and usename = any ($1)',
+    [[database.app.user, database.system.user]],
   );
 
 test('DAT-01 200 requests at the same time all succeed, on no more connections than the pool has', async () => {
@@ -132,16 +133,16 @@ test('DAT-16 with every connection busy, liveness answers at once and readiness 
   assert.equal((await get('/readyz')).status, 200);
 });
 
-/** Holds what every reader of dead letters needs. */
+/** Holds what finding out who asks needs. */
 async function startBlocked(): Promise<pg.Client> {
   const client = new pg.Client(database.owner as pg.ClientConfig);
   await client.connect();
-  await client.query('begin; lock table dead_letters in access exclusive mode');
+  await client.query('begin; lock table api_keys in access exclusive mode');
   return client;
 }
 
 test('a transaction whose connection dies has changed nothing', async () => {
-  const db = openDb(openPool({ ...database.app, max: 1 }, () => {}));
+  const db = openDb(openPool({ ...database.system, max: 1 }, () => {}));
   const before = await db.selectFrom('workers').selectAll().execute();
   await assert.rejects(
     transact(db, async tx => {

@@ -7,7 +7,6 @@ import {
   PostgresDialect,
   type PostgresPool,
   type PostgresPoolClient,
-  sql,
   type Transaction,
 } from 'kysely';
 import pg from 'pg';
@@ -70,19 +69,24 @@ export function openDb(pool: pg.Pool): Db {
 /** More different texts than this are not worth a plan each on every connection. */
 const preparedLimit = 400;
 
-/**
- * The pool as Kysely sees it, with every statement prepared once a connection under a name of its text: planning
- * the statements of the journal costs more than running them.
- */
-function preparing(pool: pg.Pool): PostgresPool {
+/** Names for the statements of one pool: the same text has the same name on all its connections. */
+export function nameStatements(): (text: string) => string | undefined {
   const names = new Map<string, string>();
-  const nameOf = (text: string): string | undefined => {
+  return text => {
     const known = names.get(text);
     if (known || names.size >= preparedLimit) return known;
     const name = `g${names.size}`;
     names.set(text, name);
     return name;
   };
+}
+
+/**
+ * The pool as Kysely sees it, with every statement prepared once a connection under a name of its text: planning
+ * the statements of the journal costs more than running them.
+ */
+function preparing(pool: pg.Pool): PostgresPool {
+  const nameOf = nameStatements();
   const clients = new WeakMap<pg.PoolClient, PostgresPoolClient>();
   const wrap = (client: pg.PoolClient): PostgresPoolClient => {
     let wrapped = clients.get(client);
@@ -113,16 +117,6 @@ export function transact<T>(db: Db, work: (tx: Tx) => Promise<T>): Promise<T> {
  */
 export interface Tenants {
   within<T>(actor: { organizationId: string }, work: (tx: Tx) => Promise<T>): Promise<T>;
-}
-
-export function openTenants(db: Db): Tenants {
-  return {
-    within: (actor, work) =>
-      transact(db, async tx => {
-        await sql`select set_config('guildhall.organization', ${actor.organizationId}, true)`.execute(tx);
-        return work(tx);
-      }),
-  };
 }
 
 /** SQLSTATE of a database error, if it is one. Codes: https://www.postgresql.org/docs/current/errcodes-appendix.html */

@@ -7,9 +7,10 @@ import pg from 'pg';
 import pino from 'pino';
 import { testMasterKey } from '../../../test/harness/app.ts';
 import { openTestDatabase } from '../../../test/harness/database.ts';
-import { createApp, migrateDatabase, type Role } from '../../app.ts';
+import { createApp, type Role } from '../../app.ts';
 import { newId } from '../../base/ids.ts';
 import { readConfig } from '../../config.ts';
+import { migrateDatabase } from '../../database.ts';
 import { openDb, openPool, type PoolSettings } from './db.ts';
 import { isMigrated, migrate, migrateDown } from './migrate.ts';
 
@@ -32,11 +33,11 @@ async function asOwner(settings: PoolSettings, text: string): Promise<pg.QueryRe
 }
 
 /** An empty database, as a new user has it. */
-async function emptyDatabase(): Promise<{ owner: PoolSettings; app: PoolSettings }> {
+async function emptyDatabase(): Promise<{ owner: PoolSettings; system: PoolSettings }> {
   const name = newId('call').replace('call_', 'test_empty_');
   await asOwner(home.owner, `create database ${name}`);
   made.push(name);
-  return { owner: { ...home.owner, database: name }, app: { ...home.app, database: name } };
+  return { owner: { ...home.owner, database: name }, system: { ...home.system, database: name } };
 }
 
 const urlOf = (s: PoolSettings): string =>
@@ -87,19 +88,17 @@ async function start(roles: Role[], databaseUrl: string) {
 }
 
 test('DAT-04 an empty database is brought up to date, and a second time nothing is to be done', async () => {
-  const { owner, app } = await emptyDatabase();
+  const { owner, system } = await emptyDatabase();
   assert.deepEqual(await withDb(owner, db => isMigrated(db)), false);
-  const applied = await migrateDatabase(log, owner, String(app.user));
+  const applied = await migrateDatabase(log, owner);
   assert.ok(applied.length > 0 && applied.every(name => /^\d{4}_/.test(name)));
-  assert.deepEqual(await migrateDatabase(log, owner, String(app.user)), []);
-  assert.equal(await withDb(app, db => isMigrated(db)), true);
+  assert.deepEqual(await migrateDatabase(log, owner), []);
+  assert.equal(await withDb(system, db => isMigrated(db)), true);
 });
 
 test('DAT-04 of many who start at once one migrates, the others find it done', async () => {
-  const { owner, app } = await emptyDatabase();
-  const results = await Promise.all(
-    Array.from({ length: 6 }, () => migrateDatabase(log, owner, String(app.user))),
-  );
+  const { owner } = await emptyDatabase();
+  const results = await Promise.all(Array.from({ length: 6 }, () => migrateDatabase(log, owner)));
   assert.equal(results.filter(applied => applied.length > 0).length, 1);
   const { rows } = await asOwner(
     owner,
@@ -137,8 +136,8 @@ test('DAT-04 workers, sweepers and a lone API never migrate: they say what to do
 });
 
 test('DAT-04 a database of a newer version is refused, and not touched', async () => {
-  const { owner, app } = await emptyDatabase();
-  await migrateDatabase(log, owner, String(app.user));
+  const { owner } = await emptyDatabase();
+  await migrateDatabase(log, owner);
   await asOwner(owner, `insert into kysely_migration values ('9999_future', '2031-01-01')`);
   const before = await shapeOf(owner);
   const refusal = {
@@ -146,7 +145,7 @@ test('DAT-04 a database of a newer version is refused, and not touched', async (
     status: 409,
     message: /9999_future.*Start that version, or restore a backup/,
   };
-  await assert.rejects(migrateDatabase(log, owner, String(app.user)), refusal);
+  await assert.rejects(migrateDatabase(log, owner), refusal);
   await assert.rejects(start(['api', 'worker', 'sweeper'], urlOf(owner)), refusal);
   assert.deepEqual(await shapeOf(owner), before);
   // While the new version is rolled out, workers of the former one go on: DAT-05 keeps the schema fit for them.
@@ -154,16 +153,16 @@ test('DAT-04 a database of a newer version is refused, and not touched', async (
 });
 
 test('DAT-05 up, down and up again gives the same database', async () => {
-  const { owner, app } = await emptyDatabase();
+  const { owner } = await emptyDatabase();
   await withDb(owner, async (db, pool) => {
-    const applied = await migrate(db, pool, String(app.user));
+    const applied = await migrate(db, pool);
     const first = await shapeOf(owner);
     assert.ok(first.length > 300);
     for (const name of applied.toReversed()) assert.deepEqual(await migrateDown(db), [name]);
     const left = (await shapeOf(owner)).filter(line => !/kysely_migration/.test(line));
     assert.deepEqual(left, []);
     assert.equal(await isMigrated(db), false);
-    assert.deepEqual(await migrate(db, pool, String(app.user)), applied);
+    assert.deepEqual(await migrate(db, pool), applied);
     assert.deepEqual(await shapeOf(owner), first);
   });
 });

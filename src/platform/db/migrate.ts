@@ -10,6 +10,8 @@ import { type Migration, Migrator } from 'kysely/migration';
 import type pg from 'pg';
 import { Problem } from '../../base/problem.ts';
 import type { Db } from './db.ts';
+import { ensureRoles } from './roles.ts';
+import { applyTenancy, removePolicies } from './tenancy.ts';
 
 const folder = join(import.meta.dirname, '../../../migrations');
 
@@ -31,20 +33,21 @@ async function readMigrations(): Promise<Record<string, Migration>> {
 const lockNumber = 7_204_812_117;
 
 /** Applies what is missing. @returns names that were applied. @throws Problem `database_newer`, `migration_failed`. */
-export async function migrate(db: Db, pool: pg.Pool, appRole: string | null): Promise<string[]> {
+export async function migrate(db: Db, pool: pg.Pool): Promise<string[]> {
   const holder = await pool.connect();
   try {
     await holder.query('select pg_advisory_lock($1)', [lockNumber]);
-    return await migrateAlone(db, pool, appRole);
+    return await migrateAlone(db, pool);
   } finally {
     // Closed rather than given back: with its end the lock ends, whatever happened.
     holder.release(true);
   }
 }
 
-async function migrateAlone(db: Db, pool: pg.Pool, appRole: string | null): Promise<string[]> {
+async function migrateAlone(db: Db, pool: pg.Pool): Promise<string[]> {
   const migrations = await readMigrations();
   await refuseNewer(db, Object.keys(migrations));
+  await ensureRoles(db);
   const migrator = new Migrator({ db, provider: { getMigrations: async () => migrations } });
   const { error, results } = await migrator.migrateToLatest();
   if (error) {
@@ -59,13 +62,14 @@ async function migrateAlone(db: Db, pool: pg.Pool, appRole: string | null): Prom
     );
   }
   await migrateQueue({ pgPool: pool });
-  if (appRole) await grantTo(db, appRole);
+  await applyTenancy(db);
   return (results ?? []).map(result => result.migrationName);
 }
 
-/** Takes the newest migration back. For tests and for a guided rollback. */
+/** Takes the newest migration back, and row-level security with it. For tests and for a guided rollback. */
 export async function migrateDown(db: Db): Promise<string[]> {
   const migrations = await readMigrations();
+  await removePolicies(db);
   const migrator = new Migrator({ db, provider: { getMigrations: async () => migrations } });
   const { error, results } = await migrator.migrateDown();
   if (error)
@@ -99,31 +103,4 @@ async function refuseNewer(db: Db, known: string[]): Promise<void> {
     'database_newer',
     `The database was written by a newer Guildhall (it has ${unknown.join(', ')}). Start that version, or restore a backup made before it.`,
   );
-}
-
-/** The application's role may work with rows, never with the shape of tables, and only append to the audit. */
-async function grantTo(db: Db, role: string): Promise<void> {
-  const name = sql.id(role);
-  await sql`grant usage on schema public, graphile_worker to ${name}`.execute(db);
-  await sql`grant select, insert, update, delete on all tables in schema public, graphile_worker to ${name}`.execute(
-    db,
-  );
-  // What happened, what it cost and what was shown about it is only added to.
-  await sql`revoke update, delete on audit_records, steps, events, usage_records, prices, checks, artifacts, agent_definitions
-    from ${name}`.execute(db);
-  await sql`revoke insert, update, delete on kysely_migration, kysely_migration_lock from ${name}`.execute(
-    db,
-  );
-  await sql`grant usage, select on all sequences in schema public, graphile_worker to ${name}`.execute(db);
-  await sql`grant execute on all functions in schema public, graphile_worker to ${name}`.execute(db);
-  // graphile-worker protects its tables by row-level security without policies: nobody but the owner sees a row.
-  await sql`
-    do $$
-    declare t record;
-    begin
-      for t in select tablename from pg_tables where schemaname = 'graphile_worker' and rowsecurity loop
-        execute format('drop policy if exists application on graphile_worker.%I', t.tablename);
-        execute format('create policy application on graphile_worker.%I to %I using (true) with check (true)', t.tablename, ${sql.lit(role)});
-      end loop;
-    end $$`.execute(db);
 }

@@ -368,6 +368,8 @@ export interface ArtifactsTable {
 
 export interface PricesTable {
   id: string;
+  /** Null: a published price, for all. */
+  organization_id: Generated<string | null>;
   provider: string;
   model: string;
   valid_from: Time;

@@ -36,7 +36,7 @@ test('DAT-19 instants around a change to and from summer time come back as they 
     await owner.connect();
     await owner.query(`alter database ${database.name} set timezone to '${zone}'`);
     await owner.end();
-    const pool = openPool(database.app, () => {});
+    const pool = openPool(database.system, () => {});
     const db = openDb(pool);
     try {
       for (const [n, instant] of instants.entries()) {
@@ -76,7 +76,7 @@ test('DAT-19 instants around a change to and from summer time come back as they 
 });
 
 test('whole numbers that a number cannot hold are an error, not a wrong number', async () => {
-  const pool = openPool({ ...database.app, max: 1 }, () => {});
+  const pool = openPool({ ...database.system, max: 1 }, () => {});
   try {
     assert.equal(
       (await pool.query('select 9007199254740991::bigint as n')).rows[0].n,

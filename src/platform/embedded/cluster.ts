@@ -4,8 +4,9 @@
  * start that was killed leaves nothing that a later one could mistake for a database.
  *
  * Roles: guildhall_admin (superuser, for this supervisor and for backups), guildhall_owner (owns the database, for
- * migrations; may create databases for tests) and guildhall_app (no superuser, cannot bypass row security). Their
- * passwords lie in home/credentials.json; when that file is lost, new ones are set in the same way.
+ * migrations; may create databases for tests), and guildhall_app and guildhall_system (no superusers, cannot bypass
+ * row security; src/platform/db/roles.ts). Their passwords lie in home/credentials.json; when that file is lost or
+ * lacks one, new ones are set in the same way.
  */
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
@@ -26,12 +27,14 @@ export interface Credentials {
   admin: string;
   owner: string;
   app: string;
+  system: string;
 }
 
 export const roleNames = {
   admin: 'guildhall_admin',
   owner: 'guildhall_owner',
   app: 'guildhall_app',
+  system: 'guildhall_system',
 } as const;
 
 /** What PostgreSQL's programs are started with; nothing of our own environment reaches them. */
@@ -41,8 +44,8 @@ export const serverEnv = { PATH: '/usr/local/bin:/usr/bin:/bin', LC_ALL: 'C', TZ
 export async function readCredentials(places: Places): Promise<Credentials | undefined> {
   const text = await readIfThere(join(places.home, 'credentials.json'));
   try {
-    const { admin, owner, app } = JSON.parse(text ?? '{}') as Partial<Credentials>;
-    if (admin && owner && app) return { admin, owner, app };
+    const { admin, owner, app, system } = JSON.parse(text ?? '{}') as Partial<Credentials>;
+    if (admin && owner && app && system) return { admin, owner, app, system };
   } catch {
     // Damaged is as good as lost: new ones are made.
   }
@@ -51,7 +54,7 @@ export async function readCredentials(places: Places): Promise<Credentials | und
 
 export function newCredentials(): Credentials {
   const secret = () => randomBytes(passwordBytes).toString('base64url');
-  return { admin: secret(), owner: secret(), app: secret() };
+  return { admin: secret(), owner: secret(), app: secret(), system: secret() };
 }
 
 /** Refuses a data directory that this version cannot read. True when it holds a cluster, false when it is fresh. */
@@ -104,8 +107,7 @@ export async function createCluster(
     await runProgram(join(bin, 'initdb'), ['-D', partial, ...locale, ...auth], user);
     const credentials = newCredentials();
     await runSingleUser(bin, partial, user, [
-      ...passwordStatements(credentials, 'create'),
-      `grant pg_monitor, pg_signal_backend, ${roleNames.app} to ${roleNames.owner}`,
+      ...roleStatements(credentials),
       `create database ${databaseName} owner ${roleNames.owner}`,
     ]);
     await saveCredentials(places, credentials);
@@ -127,7 +129,7 @@ export async function resetCredentials(
   user: ServerUser | undefined,
 ): Promise<Credentials> {
   const credentials = newCredentials();
-  await runSingleUser(bin, places.data, user, passwordStatements(credentials, 'alter'));
+  await runSingleUser(bin, places.data, user, roleStatements(credentials));
   await saveCredentials(places, credentials);
   return credentials;
 }
@@ -136,12 +138,20 @@ export async function saveCredentials(places: Places, credentials: Credentials):
   await writeWhole(join(places.home, 'credentials.json'), `${JSON.stringify(credentials)}\n`, 0o600);
 }
 
-export function passwordStatements(credentials: Credentials, verb: 'create' | 'alter'): string[] {
+/** Makes the roles that are missing and sets what all of them are. One statement a line. */
+export function roleStatements(credentials: Credentials): string[] {
+  const { admin, owner, app, system } = roleNames;
   const plain = 'login nosuperuser nobypassrls nocreaterole noreplication';
+  const missing = (name: string) => `not exists (select from pg_roles where rolname = '${name}')`;
   return [
-    `alter role ${roleNames.admin} password '${credentials.admin}'`,
-    `${verb} role ${roleNames.owner} ${plain} createdb password '${credentials.owner}'`,
-    `${verb} role ${roleNames.app} ${plain} nocreatedb password '${credentials.app}'`,
+    `alter role ${admin} password '${credentials.admin}'`,
+    ...[owner, app, system].map(
+      name => `do $$ begin if ${missing(name)} then create role ${name}; end if; end $$`,
+    ),
+    `alter role ${owner} ${plain} createdb password '${credentials.owner}'`,
+    `alter role ${app} ${plain} nocreatedb password '${credentials.app}'`,
+    `alter role ${system} ${plain} nocreatedb password '${credentials.system}'`,
+    `grant pg_monitor, pg_signal_backend, ${app}, ${system} to ${owner}`,
   ];
 }
 

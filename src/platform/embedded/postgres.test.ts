@@ -73,6 +73,7 @@ test('roles: the owner makes databases, the application neither makes them nor b
     role('guildhall_admin', true, true),
     role('guildhall_app', false, false),
     role('guildhall_owner', false, true),
+    role('guildhall_system', false, false),
   ]);
   await ask(server.owner, 'create database scratch_copy template guildhall');
   assert.deepEqual(await ask({ ...server.owner, database: 'scratch_copy' }, 'select n from kept'), [
@@ -80,8 +81,10 @@ test('roles: the owner makes databases, the application neither makes them nor b
   ]);
   await ask(server.owner, 'drop database scratch_copy');
   await ask(server.owner, 'create extension pg_trgm');
-  await assert.rejects(ask(server.app, 'create database no'), { code: '42501' });
-  await assert.rejects(ask(server.app, 'create table no (n int)'), { code: '42501' });
+  for (const one of [server.app, server.system]) {
+    await assert.rejects(ask(one, 'create database no'), { code: '42501' });
+    await assert.rejects(ask(one, 'create table no (n int)'), { code: '42501' });
+  }
   await assert.rejects(ask({ ...server.app, password: server.owner.password }, 'select 1'), {
     code: '28P01',
   });

@@ -42,11 +42,12 @@ test('SEC-03 new passwords for the embedded database, under load: no query fails
   assert.deepEqual(failed, []);
   assert.notEqual(server.app.password, before.password);
   await assert.rejects(ask(before, 'select 1'), { code: '28P01' });
-  for (const role of ['app', 'owner', 'admin'] as const) await ask(server[role], 'select 1');
+  for (const role of ['app', 'system', 'owner', 'admin'] as const) await ask(server[role], 'select 1');
   assert.deepEqual(await home(), {
     admin: server.admin.password,
     owner: server.owner.password,
     app: server.app.password,
+    system: server.system.password,
   });
 });
 

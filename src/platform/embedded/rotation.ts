@@ -6,7 +6,7 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import pg from 'pg';
-import { type Credentials, newCredentials, passwordStatements, saveCredentials } from './cluster.ts';
+import { type Credentials, newCredentials, roleStatements, saveCredentials } from './cluster.ts';
 import { readIfThere, syncDir, writeWhole } from './files.ts';
 import type { Places } from './places.ts';
 import type { ConnectionConfig } from './supervisor.ts';
@@ -32,7 +32,7 @@ export async function rotateCredentials(places: Places, admin: ConnectionConfig)
   try {
     await writeWhole(markerOf(places), '');
     await client.query('begin');
-    for (const statement of passwordStatements(credentials, 'alter')) await client.query(statement);
+    for (const statement of roleStatements(credentials)) await client.query(statement);
     await client.query('commit');
   } finally {
     await client.end().catch(() => {});

@@ -32,8 +32,10 @@ export interface ConnectionConfig {
 export interface EmbeddedPostgres extends AsyncDisposable {
   /** Owns the database: for migrations, and for tests that create databases. */
   readonly owner: ConnectionConfig;
-  /** What the application runs as: neither superuser nor able to bypass row security. */
+  /** For requests: the rows of one organization at a time. Neither superuser nor able to bypass row security. */
   readonly app: ConnectionConfig;
+  /** For workers, sweepers and finding out who somebody is: the rows of all. Bypasses row security neither. */
+  readonly system: ConnectionConfig;
   /** Superuser, for backups and for extensions that need one. */
   readonly admin: ConnectionConfig;
   /** The server's version, such as `18.4`. */
@@ -111,6 +113,10 @@ export class Supervisor implements EmbeddedPostgres {
 
   get app(): ConnectionConfig {
     return connectionOf(this.#setup.socketDir, 'app', this.#credentials);
+  }
+
+  get system(): ConnectionConfig {
+    return connectionOf(this.#setup.socketDir, 'system', this.#credentials);
   }
 
   get admin(): ConnectionConfig {

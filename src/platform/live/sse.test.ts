@@ -4,20 +4,20 @@ import { after, test } from 'node:test';
 import pino from 'pino';
 import { openTestDatabase } from '../../../test/harness/database.ts';
 import { type EventClient, openEvents } from '../../../test/harness/events.ts';
-import { openTenants, transact } from '../db/db.ts';
+import { transact } from '../db/db.ts';
 import { createServer } from '../http/server.ts';
 import { appendEvent, type Subject } from '../journal/facts.ts';
 import { streamEvents } from './sse.ts';
 import { EventTail } from './tail.ts';
 
 const database = await openTestDatabase();
-const { db } = database;
+const { db, tenants } = database;
 const tail = new EventTail(db, () => {}, 10);
 const server = await createServer({ log: pino({ level: 'silent' }), version: '0.0.0', https: false });
 let allowed = true;
 server.get('/events', async (request, reply) => {
   const { after: lastEventId, root } = request.query as { after?: string; root?: string };
-  await streamEvents(openTenants(db), tail, request, reply, {
+  await streamEvents(tenants, tail, request, reply, {
     organizationId: 'org_a',
     rootTaskId: root ?? null,
     lastEventId: (request.headers['last-event-id'] as string | undefined) ?? lastEventId ?? null,

@@ -69,7 +69,7 @@ test('events come in the order of their transactions, each once, from the moment
 test('an event of a transaction that commits late is not skipped: later ones wait for it', async () => {
   await using tail = new EventTail(db, fail, 5);
   const { types, from } = await follow(tail);
-  const slow = new pg.Client(database.app as pg.ClientConfig);
+  const slow = new pg.Client(database.system as pg.ClientConfig);
   await slow.connect();
   try {
     await slow.query('begin');
