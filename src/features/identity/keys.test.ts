@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { after, test } from 'node:test';
 import { startTestApp } from '../../../test/harness/app.ts';
 import { addOrganization } from '../../../test/harness/organization.ts';
+import { addMember, askAs } from '../../../test/harness/people.ts';
 import { ManualClock, minutes } from '../../base/time.ts';
 
 const days = (n: number): number => n * 86_400_000;
@@ -159,4 +160,69 @@ test('keys of another organization are neither listed nor revocable', async () =
   assert.equal(listed.body.items.length, 1);
   assert.equal((await as(other.key, 'DELETE', `/api/v1/api-keys/${id}`)).status, 404);
   assert.equal((await rowOf(id)).revoked_at, null);
+});
+
+test('IAM-03 rotated: the new key works like the old one, which ends when the overlap is over', async () => {
+  const { id, key } = await newKey({ scopes: ['read', 'task.create'], expires_in_days: 30 });
+  const rotate = (body: object) =>
+    guildhall.api<{ id: string; key: string; old_key_ends_at: string; code?: string }>(
+      'POST',
+      `/api/v1/api-keys/${id}/rotate`,
+      body,
+    );
+  const { status, body } = await rotate({ overlap_minutes: 30 });
+  assert.equal(status, 200);
+  assert.equal(Date.parse(body.old_key_ends_at), clock.now() + minutes(30));
+  const [old, fresh] = [await rowOf(id), await rowOf(body.id)];
+  assert.deepEqual([fresh.scopes, fresh.name, fresh.member_id], [old.scopes, old.name, old.member_id]);
+  assert.equal(
+    (fresh.expires_at as Date).getTime(),
+    clock.now() + days(30),
+    'as long as the old one was made for',
+  );
+  assert.equal(old.replaced_by, fresh.id);
+  for (const one of [key, body.key]) assert.equal((await as(one)).status, 200);
+  assert.equal((await rotate({})).body.code, 'api_key_rotated');
+  clock.advance(minutes(30) - 1);
+  assert.equal((await as(key)).status, 200);
+  clock.advance(1);
+  assert.equal((await as(key)).status, 401);
+  assert.equal((await as(body.key)).status, 200);
+  assert.equal((await rotate({})).body.code, 'api_key_missing', 'what has ended is not rotated');
+});
+
+test('IAM-03 rotating does not prolong a key that would have ended sooner, and can end it at once', async () => {
+  const { id, key } = await newKey({ expires_in_days: 1 });
+  clock.advance(days(1) - minutes(5));
+  const { body } = await guildhall.api<{ old_key_ends_at: string }>('POST', `/api/v1/api-keys/${id}/rotate`, {
+    overlap_minutes: 600,
+  });
+  assert.equal(Date.parse(body.old_key_ends_at), clock.now() + minutes(5));
+  const other = await newKey();
+  await guildhall.api('POST', `/api/v1/api-keys/${other.id}/rotate`, { overlap_minutes: 0 });
+  assert.equal((await as(other.key)).status, 401);
+  assert.equal((await as(key)).status, 200);
+});
+
+test('IAM-03 members make, see and revoke keys of their own; only who manages keys those of others', async () => {
+  const { organizationId } = guildhall.app.installation;
+  const developer = await addMember(db, organizationId, 'developer', new Date(clock.now()));
+  const { id } = await newKey();
+  const made = await askAs<{ id: string }>(guildhall, developer, 'POST', '/api/v1/api-keys', {
+    name: 'mine',
+  });
+  assert.equal(made.status, 200);
+  const list = await askAs<{ items: { member_id: string }[] }>(
+    guildhall,
+    developer,
+    'GET',
+    '/api/v1/api-keys',
+  );
+  assert.deepEqual(new Set(list.body.items.map(k => k.member_id)), new Set([developer.id]));
+  const revoke = async (key: string) =>
+    (await askAs(guildhall, developer, 'DELETE', `/api/v1/api-keys/${key}`)).status;
+  assert.equal(await revoke(id), 404);
+  assert.equal(await revoke(made.body.id), 200);
+  const rotate = await askAs(guildhall, developer, 'POST', `/api/v1/api-keys/${id}/rotate`);
+  assert.deepEqual([rotate.status, rotate.code], [403, 'key_of_another']);
 });
