@@ -1,3 +1,4 @@
+alter table tasks reset (fillfactor);
 drop index tasks_deadline;
 create index tasks_deadline on tasks (deadline_at)
   where state in ('draft', 'queued', 'running', 'waiting', 'paused', 'in_review');

@@ -172,7 +172,7 @@ export async function ourRound(
         .limit(1)
         .executeTakeFirst();
       if (!open) return;
-      await new Promise(resolve => setTimeout(resolve, 5));
+      await new Promise(resolve => setTimeout(resolve, 20));
     }
   });
   await worker.drain();

@@ -103,9 +103,11 @@ interface Written {
   held: number | null;
 }
 
-const fenced = (more: { set?: string; where?: string } = {}): string => `fenced as (
-  update runs set failure_count = 0 ${more.set ?? ''}
-  where id = $1 and fencing_token = $2::bigint and state = 'running' ${more.where ?? ''} returning id)`;
+const mine = `id = $1 and fencing_token = $2::bigint and state = 'running'`;
+
+/** The run, locked and not rewritten: only a series of failures that ends here changes it. */
+const fenced = `fenced as materialized (select id, failure_count from runs where ${mine} for share),
+  recovered as (update runs set failure_count = 0 from fenced where runs.id = fenced.id and fenced.failure_count > 0)`;
 
 const inserted = `step as (
   insert into steps (run_id, seq, organization_id, task_id, root_task_id, kind, name, call_id, outcome, data, idempotency_key,
@@ -124,10 +126,10 @@ function handedIn(to: 'in_review' | 'failed'): string {
   const ended = to === 'failed';
   return `with movable as (
       select id from tasks where id = $5 and state in (${states.join(', ')}) ${ended ? alone : ''} for update),
-    ${fenced({
-      set: `, state = 'succeeded', ended_at = $16::timestamptz, worker_id = null, lease_until = null, waiting_on = null`,
-      where: 'and exists (select 1 from movable)',
-    })}, ${inserted},
+    fenced as (
+      update runs set state = 'succeeded', failure_count = 0, ended_at = $16::timestamptz, worker_id = null, lease_until = null, waiting_on = null
+      where ${mine} and exists (select 1 from movable) returning id),
+    ${inserted},
     moved as (
       update tasks set state = '${to}', waiting_on = null, state_reason = $20, decision = $17, summary = $18, delivered_commit = $19,
         updated_at = $16::timestamptz, version = version + 1 ${ended ? ', ended_at = $16::timestamptz' : ''}
@@ -151,9 +153,10 @@ function handedIn(to: 'in_review' | 'failed'): string {
 }
 
 const statements = {
-  plain: `with ${fenced()}, ${inserted} select count(*) as written, null::bigint as held from step`,
-  hold: `with ${fenced()}, ${inserted},
-    closed as materialized (select budget_close($17, $16::timestamptz) as closed from fenced)
+  plain: `with ${fenced}, ${inserted} select count(*) as written, null::bigint as held from step`,
+  hold: `with ${fenced}, ${inserted},
+    closed as materialized (
+      select case when $17 <> '' then budget_close($17, $16::timestamptz) end as closed from fenced)
     select (select count(*) from step) as written,
       case when (select count(*) from closed) > 0 then
         budget_reserve($18, $4, $1, $5, $19::text[], $20::bigint, $21::bigint, $22::bigint, $16::timestamptz) end as held`,
