@@ -12,6 +12,7 @@ import type { Reader, Tx } from '../../platform/db/db.ts';
 import type { Brief, Row, RowChange, TaskSource, TaskState, TaskWait } from '../../platform/db/schema.ts';
 import { type Actor, appendAudit, appendEvent, type Data } from '../../platform/journal/facts.ts';
 import { enqueue } from '../../platform/queue/queue.ts';
+import { redactor } from '../../platform/secrets/redactor.ts';
 import { setBudget } from '../budgets/budgets.ts';
 import { openRun, stopRun } from './open-run.ts';
 import { type EndedState, isEnded, movesInto, openStates, taskActions } from './task-states.ts';
@@ -60,8 +61,8 @@ export async function createTask(tx: Tx, actor: Actor, now: Date, input: NewTask
       agent_id: input.agentId,
       requester: actor.id,
       kind: input.kind,
-      title: input.title,
-      brief: JSON.stringify(input.brief),
+      title: redactor.redactValues(input.title),
+      brief: JSON.stringify(redactor.redactDeep(input.brief)),
       checks: input.checks,
       decisions: input.kind === 'verification' ? ['pass', 'fail'] : ['done', 'gave_up'],
       source: input.source ? JSON.stringify(input.source) : null,
