@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { idPattern } from '../../base/ids.ts';
 import { Problem } from '../../base/problem.ts';
-import { type Tenants, type Tx, transact } from '../../platform/db/db.ts';
+import { type type type Tx, transact } from '../../platform/db/db.ts';
 import { problemResponses } from '../../platform/http/schemas.ts';
 import type { Server } from '../../platform/http/server.ts';
 import { appendAudit } from '../../platform/journal/facts.ts';
@@ -26,12 +26,11 @@ const memberId = z.strictObject({ id: z.string().regex(idPattern('mem')) });
 const linkPath = z.string().describe('On this server; the token is in the fragment, which is never sent.');
 
 export interface PeopleRouteDeps extends SignInRouteDeps {
-  tenants: Tenants;
   installation: Installation;
 }
 
 export function peopleRoutes(server: Server, deps: PeopleRouteDeps): void {
-  const { db, tenants, clock } = deps;
+  const { db, clock } = deps;
   const now = () => new Date(clock.now());
 
   server.post(
@@ -98,7 +97,8 @@ export function peopleRoutes(server: Server, deps: PeopleRouteDeps): void {
     },
     async request => {
       const actor = actorOf(request);
-      const ended = await tenants.within(actor, async tx => {
+      // Sessions are of people, not of an organization: the application's own transactions do not see them.
+      const ended = await transact(db, async tx => {
         const { user_id: userId } = await readMember(tx, actor.organizationId, request.params.id);
         return userId === null ? 0 : endSessions(tx, actor, now(), { userId });
       });
