@@ -47,7 +47,13 @@ export const rules: Record<string, Rule> = {
     rights: ['select'],
   },
   'public.accounts': systemOnly('how people prove who they are'),
-  'public.sessions': systemOnly('how people prove who they are'),
+  'public.sessions': {
+    reason: 'of a person; an organization may end those for its membership, and those for none in particular',
+    rows: `exists (select from members m where m.id = sessions.member_id)
+      or member_id is null and exists (select from members m where m.user_id = sessions.user_id)`,
+    rights: ['delete'],
+    columns: ['id', 'user_id', 'member_id', 'created_at', 'expires_at'],
+  },
   'public.verifications': systemOnly('sign-ins under way'),
   'public.second_factors': systemOnly('how people prove who they are'),
   'public.passkeys': systemOnly('how people prove who they are'),
