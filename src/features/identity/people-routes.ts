@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { idPattern } from '../../base/ids.ts';
 import { Problem } from '../../base/problem.ts';
-import { type type type Tx, transact } from '../../platform/db/db.ts';
+import { type Tx, transact } from '../../platform/db/db.ts';
 import { problemResponses } from '../../platform/http/schemas.ts';
 import type { Server } from '../../platform/http/server.ts';
 import { appendAudit } from '../../platform/journal/facts.ts';
