@@ -28,6 +28,14 @@ export function whole(least: number, most: number): (text: string) => number {
   };
 }
 
+/** A commander parser of one of several words. */
+export function choice<T extends string>(words: readonly T[]): (text: string) => T {
+  return text => {
+    if ((words as readonly string[]).includes(text)) return text as T;
+    throw new InvalidArgumentError(`It must be one of ${words.join(', ')}.`);
+  };
+}
+
 /** A commander parser of an option that may be given several times. */
 export const several = (text: string, before: string[] | undefined): string[] => [...(before ?? []), text];
 
