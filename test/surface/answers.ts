@@ -26,11 +26,11 @@ const leaks: [RegExp, string][] = [
 
 /**
  * 2xx or 4xx; a refusal is a problem document with a code and the request's id; nothing of the inside is shown.
- * @param echoed what the caller sent, which a list may well show again.
+ * @param echoed what the caller sent, which a list may well show again. @param asked for the message.
  */
-export function checkAnswer(answer: Answer, echoed = ''): void {
+export function checkAnswer(answer: Answer, echoed = '', asked = ''): void {
   const { status, headers, text } = answer;
-  const shown = `${status} ${text.slice(0, 500)}`;
+  const shown = `${asked} ${status} ${text.slice(0, 500)}`;
   const within = [200, 204, 304].includes(status) || (status >= 400 && status < 500);
   // People are sent on within this server, and nowhere else.
   const sentOn = status === 303 && /^\/(?![/\\])/.test(headers.get('location') ?? '');

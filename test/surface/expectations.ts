@@ -82,6 +82,8 @@ export const expectations: Record<string, Expectation> = {
   'GET /api/v1/openapi.json':                          signedIn,
   'GET /docs*':                                        signedIn,
   'GET /api/v1/events':                                all,
+  'GET /api/v1/ws':                                    open, // Who it is comes with a frame: src/api.live.test.ts.
+  'POST /api/v1/ws-tickets':                           all,
 
   // Signing in: each has its own proof in the body.
   'POST /api/v1/sign-in':                              open.with(() => ({ token: 'ghl_none' })),
@@ -162,6 +164,14 @@ export const expectations: Record<string, Expectation> = {
   'POST /api/v1/api-keys':                             all.with(() => ({ name: 'walk', scopes: ['read'] })),
   'POST /api/v1/api-keys/:id/rotate':                  all.of('own_key'),
   'DELETE /api/v1/api-keys/:id':                       all.of('own_key'),
+
+  'POST /api/v1/tokens':                               signedIn,
+  'GET /.well-known/jwks.json':                        open,
+  'GET /api/v1/signing-keys':                          owners,
+  'POST /api/v1/signing-keys/rotate':                  owners,
+  'POST /api/v1/installation/master-key/rotation':     owners,
+  'POST /api/v1/installation/database-password/rotation': owners,
+  'GET /api/v1/run':                                   expectation([]).agents,
 
   'GET /api/v1/secrets':                               auditors,
   'POST /api/v1/secrets':                              admins.with(() => ({ name: 'walk', value: 'a walk in the park' })),
