@@ -56,6 +56,8 @@ function turnOf(request: Received): Turn {
   const system = String(messages.find(message => message.role === 'system')?.content);
   const turn = messages.filter(message => message.role === 'assistant').length;
   if (/^Role: lead$/m.test(system)) {
+    if (JSON.stringify(messages).includes('Hand it in'))
+      return { calls: [call('submit_result', { decision: 'done', summary: repeated() })] };
     const delegate = {
       assignee: 'coder',
       title: `Print ${key}`,
@@ -127,8 +129,8 @@ const untilEnded = (id: string) =>
     return ['succeeded', 'failed', 'dead_letter', 'cancelled'].includes(String(body.state)) ? body : null;
   });
 
-const newTask = (request: string) =>
-  ask('POST', '/api/v1/tasks', { request, repository: { location: repository }, budget_usd: null });
+const newTask = (request: string, checks: string[] = []) =>
+  ask('POST', '/api/v1/tasks', { request, repository: { location: repository }, checks, budget_usd: null });
 
 before(async () => {
   dataDir = await mkdtemp(join(tmpdir(), 'guildhall-canary-'));
@@ -236,6 +238,15 @@ test('SEC-07 the main job with a model, tools and a repository that repeat the k
   const sent = provider.requests.map(request => request.text).join('\n');
   assert.deepEqual(shownIn(sent, canaries), [], 'nor does the model get to see one');
   assert.equal(provider.requests[0]?.headers.authorization, `Bearer ${key}`, 'but the provider gets its key');
+});
+
+test('SEC-07 checks that print the key, and their report', { timeout: 240_000 }, async () => {
+  const made = await newTask('Hand it in.', ['cat leak.txt; false']);
+  const ended = await untilEnded(String(made.body.id));
+  assert.notEqual(ended.state, 'succeeded');
+  const { body } = await ask('GET', `/api/v1/tasks/${made.body.id}/checks`);
+  const outputs = JSON.stringify(body);
+  assert.match(outputs, /The key is \[redacted\]/, outputs);
 });
 
 test('SEC-07 faults of the provider that quote the key', { timeout: 240_000 }, async () => {

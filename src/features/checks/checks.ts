@@ -5,6 +5,7 @@
 import { newId } from '../../base/ids.ts';
 import type { Db, Tx } from '../../platform/db/db.ts';
 import type { Row } from '../../platform/db/schema.ts';
+import { redactor } from '../../platform/secrets/redactor.ts';
 import type { ExecResult } from '../sandboxes/port.ts';
 import { checkDirectory, type Workshop } from '../sandboxes/workshop.ts';
 import { describeOutcome, ensureClone, openSandbox, shell, type TreeTask } from '../sandboxes/workspaces.ts';
@@ -77,7 +78,7 @@ function show(command: string, commit: string | null, result: ExecResult): NewCh
     exit_code: result.exit_code,
     outcome: describeOutcome(result),
     passed: result.outcome === 'exited' && result.exit_code === 0,
-    output: bounded(output, 20_000),
+    output: bounded(redactor.redactValues(output), 20_000),
     duration_ms: Math.round(result.duration_ms),
   };
 }
@@ -98,7 +99,7 @@ export async function insertChecks(
         task_id: task.id,
         round: task.round,
         created_at: now,
-        ...check,
+        ...redactor.redactDeep(check),
       })
       .execute();
   }

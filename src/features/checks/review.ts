@@ -8,6 +8,7 @@ import { newId } from '../../base/ids.ts';
 import { Problem } from '../../base/problem.ts';
 import { type Db, type Reader, type Tx, transact } from '../../platform/db/db.ts';
 import { type Actor, systemActor } from '../../platform/journal/facts.ts';
+import { redactor } from '../../platform/secrets/redactor.ts';
 import { type Log, nowOf } from '../runs/context.ts';
 import { exportBranch } from '../sandboxes/export.ts';
 import { requireSandbox, type Workshop } from '../sandboxes/workshop.ts';
@@ -241,7 +242,7 @@ async function deliver(
 }
 
 async function keepDiff(tx: Tx, now: Date, task: Task, diff: string): Promise<void> {
-  const content = Buffer.from(diff);
+  const content = Buffer.from(redactor.redactValues(diff));
   await tx
     .insertInto('artifacts')
     .values({
