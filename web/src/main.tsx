@@ -24,7 +24,8 @@ const queryClient: QueryClient = new QueryClient({
 const router = createPageRouter(queryClient);
 
 function toSignIn(error: unknown): void {
-  if (!(error instanceof ApiError && error.status === 401)) return;
+  // Not every 401: a wrong code while one is signed in is one too.
+  if (!(error instanceof ApiError && error.code === 'sign_in_required')) return;
   if (router.state.location.pathname === '/sign-in') return;
   queryClient.clear();
   void router.navigate({ to: '/sign-in' });

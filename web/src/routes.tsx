@@ -23,7 +23,29 @@ const root = createRootRouteWithContext<{ queryClient: QueryClient }>()({
   errorComponent: Crash,
 });
 
-const signIn = createRoute({ getParentRoute: () => root, path: '/sign-in', component: SignInPage });
+/** What the way back from an outside provider says in the address. */
+const withProblem = (search: Record<string, unknown>): { problem?: string } => ({
+  problem: typeof search.problem === 'string' ? search.problem : undefined,
+});
+
+const signIn = createRoute({
+  getParentRoute: () => root,
+  path: '/sign-in',
+  validateSearch: withProblem,
+  component: SignInPage,
+});
+
+const setPassword = createRoute({
+  getParentRoute: () => root,
+  path: '/set-password',
+  component: lazyRouteComponent(() => import('./sign-in/set-password-page.tsx'), 'SetPasswordPage'),
+});
+
+const invitation = createRoute({
+  getParentRoute: () => root,
+  path: '/invitation',
+  component: lazyRouteComponent(() => import('./sign-in/invitation-page.tsx'), 'InvitationPage'),
+});
 
 const signedIn = createRoute({
   getParentRoute: () => root,
@@ -89,7 +111,19 @@ const system = createRoute({
   component: lazyRouteComponent(() => import('./system/system-page.tsx'), 'SystemPage'),
 });
 
-const routeTree = root.addChildren([signIn, signedIn.addChildren([tasks, task, approvals, agents, system])]);
+const account = createRoute({
+  getParentRoute: () => signedIn,
+  path: '/account',
+  validateSearch: withProblem,
+  component: lazyRouteComponent(() => import('./account/account-page.tsx'), 'AccountPage'),
+});
+
+const routeTree = root.addChildren([
+  signIn,
+  setPassword,
+  invitation,
+  signedIn.addChildren([account, tasks, task, approvals, agents, system]),
+]);
 
 export function createPageRouter(queryClient: QueryClient) {
   return createRouter({

@@ -18,6 +18,10 @@ export type ApiKey = Schemas['ApiKey'];
 export type Component = Schemas['Component'];
 export type Health = Schemas['Health'];
 export type Me = Schemas['Me'];
+export type Account = Schemas['Account'];
+export type Session = Schemas['Session'];
+export type Passkey = Schemas['Passkey'];
+export type Invitation = Schemas['Invitation'];
 export type NewTask = NonNullable<
   paths['/api/v1/tasks']['post']['requestBody']
 >['content']['application/json'];

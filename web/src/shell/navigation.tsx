@@ -1,12 +1,21 @@
 /** Navigation: a column beside the page on wide screens, a bar above and one below on narrow ones. */
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { Link, useNavigate } from '@tanstack/react-router';
-import { Activity, CircleQuestionMark, ListTodo, LogOut, type LucideIcon, Search, Users } from 'lucide-react';
+import {
+  Activity,
+  CircleQuestionMark,
+  CircleUser,
+  ListTodo,
+  LogOut,
+  type LucideIcon,
+  Search,
+  Users,
+} from 'lucide-react';
 import type { ReactNode } from 'react';
 import { api, write } from '../api/client.ts';
 import { approvalsQuery, healthQuery, meQuery } from '../api/queries.ts';
 import type { LiveState } from '../live/stream.ts';
-import { IconButton } from '../ui/button.tsx';
+import { Button, IconButton } from '../ui/button.tsx';
 import { cn } from '../ui/cn.ts';
 import { Tip } from '../ui/tip.tsx';
 import { Logo } from './logo.tsx';
@@ -62,6 +71,13 @@ export function Navigation({ live, onPalette }: { live: LiveState; onPalette: ()
           <IconButton name="Go to…" onClick={onPalette}>
             <Search />
           </IconButton>
+          <Tip text="Account">
+            <Button asChild look="quiet" size="icon">
+              <Link to="/account" aria-label="Account">
+                <CircleUser />
+              </Link>
+            </Button>
+          </Tip>
           <ThemeSwitch />
           <SignOut />
         </span>
@@ -158,10 +174,14 @@ function Account(): ReactNode {
   const { data: me } = useQuery(meQuery);
   return (
     <div className="mt-auto flex items-center gap-1 border-line border-t p-3">
-      <div className="min-w-0 flex-1 pl-1.5 leading-tight">
+      <Link
+        to="/account"
+        aria-label={`Account of ${me?.member.name ?? 'you'}`}
+        className="min-w-0 flex-1 rounded-md py-1 pl-1.5 leading-tight hover:bg-hover"
+      >
         <p className="truncate font-medium text-sm">{me?.member.name}</p>
         <p className="truncate text-ink-3 text-xs first-letter:uppercase">{me?.member.role}</p>
-      </div>
+      </Link>
       <ThemeSwitch />
       <SignOut />
     </div>

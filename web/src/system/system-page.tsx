@@ -5,6 +5,7 @@ import type { ReactNode } from 'react';
 import { healthQuery, meQuery, usageQuery, versionQuery } from '../api/queries.ts';
 import type { Component } from '../api/types.ts';
 import { count, money, plural, shortCommit, words } from '../format.ts';
+import { Invitations } from '../members/invitations.tsx';
 import { Command, Id } from '../ui/copy.tsx';
 import { ProblemNote, Skeleton, SkeletonRows } from '../ui/feedback.tsx';
 import { PageHead, Section } from '../ui/page.tsx';
@@ -18,6 +19,7 @@ export function SystemPage(): ReactNode {
       <div className="max-w-4xl space-y-8 p-4 sm:p-5">
         <Components />
         <Usage />
+        {me?.scopes.includes('admin') && <Invitations />}
         {me?.scopes.includes('admin') && <ApiKeys />}
         <About />
       </div>
