@@ -4780,7 +4780,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Add a price, valid from now; former calls keep theirs */
+        /** Add a price for the calls of the organization, valid from now; former calls keep theirs */
         post: {
             parameters: {
                 query?: never;
@@ -6719,6 +6719,54 @@ export interface paths {
                 };
             };
         };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/ws": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Live events over a WebSocket
+         * @description As /api/v1/events. First frame: `{"type":"subscribe"}`, with `task_id`, `last_event_id` and, when neither cookie nor `Authorization` came with the handshake, `ticket`. At most 30 frames a minute, of 16 KiB.
+         */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Default Response */
+                "4XX": {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description Default Response */
+                "5XX": {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;

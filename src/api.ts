@@ -25,6 +25,7 @@ import { type Counted, limitAddresses, limitPrincipals } from './platform/http/l
 import { redactProblems } from './platform/http/problem-redaction.ts';
 import { createServer, type Server } from './platform/http/server.ts';
 import { openLimits } from './platform/limits/open.ts';
+import { Connections } from './platform/live/connections.ts';
 import { EventTail } from './platform/live/tail.ts';
 import { addRoutes } from './routes.ts';
 
@@ -93,6 +94,10 @@ export async function createApi(app: App, clock: Clock, version: string): Promis
       installation: app.installation,
       installationId: app.installation.organizationId,
       findReader: access.findReader,
+      limiter: limits.limiter,
+      connections: new Connections(config.http.liveConnections),
+      ticketKey: app.sealer.derive('ws_ticket'),
+      corsOrigins: config.http.corsOrigins,
       tokens,
       furnish: async (tx, { owner }, at) => {
         const template = templates.get('software-team');

@@ -33,7 +33,7 @@ export interface Config {
   host: string;
   port: number;
   publicUrl: string | null;
-  http: { trustedProxies: string[]; corsOrigins: string[]; allowedHosts: string[] };
+  http: { trustedProxies: string[]; corsOrigins: string[]; allowedHosts: string[]; liveConnections: number };
   limits: { quotas: Quotas; redisUrl: string | null };
   signIn: { open: boolean; providers: SignInProvider[] };
   tokens: { lifeMinutes: number; maxAgeMinutes: number; skewSeconds: number; issuers: TokenIssuer[] };
@@ -183,6 +183,7 @@ function toConfig(v: Values, { providers, issuers }: Outside): Config {
       trustedProxies: v.GUILDHALL_TRUSTED_PROXIES,
       corsOrigins: v.GUILDHALL_CORS_ORIGINS,
       allowedHosts: v.GUILDHALL_ALLOWED_HOSTS,
+      liveConnections: v.GUILDHALL_LIVE_CONNECTIONS,
     },
     limits: { quotas: v.GUILDHALL_LIMITS, redisUrl: v.REDIS_URL ?? null },
     signIn: { open: v.GUILDHALL_SIGN_UP === 'open', providers },

@@ -165,6 +165,9 @@ export const variables = {
   ).describe(
     'Comma-separated further names, with or without a port, that the server answers to (`Host`), besides that of GUILDHALL_PUBLIC_URL and the address that it listens on.',
   ),
+  GUILDHALL_LIVE_CONNECTIONS: whole(1, 1_000_000)
+    .default(100)
+    .describe('Live connections (SSE, WebSocket) that one user may hold at a time on one server.'),
   GUILDHALL_LIMITS: z
     .string()
     .default('')

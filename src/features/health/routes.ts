@@ -5,11 +5,13 @@ import type { Clock } from '../../base/time.ts';
 import type { Db, Tenants } from '../../platform/db/db.ts';
 import { problemResponses } from '../../platform/http/schemas.ts';
 import type { Server } from '../../platform/http/server.ts';
+import type { Connections } from '../../platform/live/connections.ts';
 import { streamEvents } from '../../platform/live/sse.ts';
 import type { EventTail } from '../../platform/live/tail.ts';
 import { type Access, principalOf } from '../identity/access.ts';
 import { mayHear } from '../identity/event-access.ts';
 import { taskFor } from '../tasks/task-access.ts';
+import { listenerOf } from './socket-routes.ts';
 
 /** One thing that Guildhall depends on. `required: false`: the server is ready without it, some work is not. */
 export const componentSchema = z
@@ -38,6 +40,7 @@ export interface HealthDeps {
   tenants: Tenants;
   clock: Clock;
   tail: EventTail;
+  connections: Connections;
   version: string;
   gitSha: string | null;
   components(): Promise<Component[]>;
@@ -127,6 +130,7 @@ export function healthRoutes(server: Server, deps: HealthDeps): void {
         : null;
       const header = request.headers['last-event-id'];
       const lastEventId = (typeof header === 'string' ? header : fromQuery) ?? null;
+      reply.raw.once('close', deps.connections.open(listenerOf(reader)));
       await streamEvents(deps.tenants, deps.tail, request, reply, {
         organizationId: actor.organizationId,
         rootTaskId,

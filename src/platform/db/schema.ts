@@ -536,6 +536,12 @@ export interface SecretsTable {
   revoked_at: TimeOrNull;
 }
 
+export interface WsTicketsTable {
+  ticket_hash: string;
+  organization_id: string;
+  expires_at: Time;
+}
+
 export interface Tables extends SignInTables {
   organizations: OrganizationsTable;
   projects: ProjectsTable;
@@ -573,6 +579,7 @@ export interface Tables extends SignInTables {
   master_keys: MasterKeysTable;
   derivation_root: DerivationRootTable;
   secrets: SecretsTable;
+  ws_tickets: WsTicketsTable;
 }
 
 export type Row<T extends keyof Tables> = Selectable<Tables[T]>;

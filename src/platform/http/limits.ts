@@ -117,10 +117,14 @@ const sentences: Partial<Record<LimitName, string>> = {
   global: 'requests to this server',
 };
 
-/** @throws Problem `rate_limited`. */
 function requireRoom(reply: FastifyReply, verdict: Verdict): void {
+  if (!verdict.allowed) show(reply, verdict);
+  requireTaken(verdict);
+}
+
+/** @throws Problem `rate_limited`. */
+export function requireTaken(verdict: Verdict): void {
   if (verdict.allowed) return;
-  show(reply, verdict);
   const wait = secondsOf(verdict.resetMs);
   const what = sentences[verdict.name] ?? `requests of the class ${verdict.name}`;
   throw new Problem(

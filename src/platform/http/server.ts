@@ -6,6 +6,7 @@
 import cookie from '@fastify/cookie';
 import cors from '@fastify/cors';
 import swagger from '@fastify/swagger';
+import websocket from '@fastify/websocket';
 import fastify, {
   type FastifyBaseLogger,
   type FastifyInstance,
@@ -21,6 +22,7 @@ import {
   type ZodTypeProvider,
 } from 'fastify-type-provider-zod';
 import { newId } from '../../base/ids.ts';
+import { frameLimitBytes } from '../live/socket.ts';
 import { tagBody } from './etag.ts';
 import { addSafeHeaders } from './headers.ts';
 import { type HostOptions, requireHost } from './hosts.ts';
@@ -87,6 +89,7 @@ export async function createServer(options: ServerOptions): Promise<Server> {
   server.setSerializerCompiler(serializerCompiler);
   server.setErrorHandler((error, request, reply) => sendProblem(asProblem(error), request, reply, error));
   server.addHook('onRequest', async (request, reply) => void reply.header('x-request-id', request.id));
+  await acceptSockets(server);
   await addSafeHeaders(server, options.https);
   if (options.hosts) requireHost(server, options.hosts);
   if (options.corsOrigins?.length) await allowOrigins(server, options.corsOrigins);
@@ -130,6 +133,31 @@ export async function createServer(options: ServerOptions): Promise<Server> {
     transformObject: jsonSchemaTransformObject,
   });
   return server;
+}
+
+/** How long a client may take to say goodbye when the server stops. */
+const goodbyeMs = 1_000;
+
+async function acceptSockets(server: Server): Promise<void> {
+  await server.register(websocket, {
+    options: { maxPayload: frameLimitBytes, perMessageDeflate: false },
+    preClose(done) {
+      const { clients } = server.websocketServer;
+      for (const client of clients) client.close(1001, 'the server stops');
+      const end = setTimeout(() => {
+        for (const client of clients) client.terminate();
+      }, goodbyeMs);
+      end.unref();
+      server.websocketServer.close(() => {
+        clearTimeout(end);
+        done();
+      });
+    },
+  });
+  // A refused handshake ends its connection: nobody may take it for one that can be used again.
+  server.addHook('onRequest', async (request, reply) => {
+    if (request.ws) reply.header('connection', 'close');
+  });
 }
 
 /** Pages of these origins may call the API and read its answers; for all others the browser refuses. */
