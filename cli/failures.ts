@@ -49,7 +49,17 @@ export interface Failure {
   value: Record<string, unknown>;
 }
 
+/** Tokens of ours, and passwords in addresses, as somebody may have given them on the command line. */
+const credential = /\bgh[a-z]_[A-Za-z0-9_-]{20,}|(?<=:\/\/)[^\s/@]*:[^\s/@]+(?=@)/g;
+const hide = (text: string): string => text.replace(credential, '[redacted]');
+
+/** What went wrong, without the credentials that a message may quote. */
 export function explainFailure(error: unknown): Failure {
+  const { exitCode, text, value } = explain(error);
+  return { exitCode, text: hide(text), value: JSON.parse(hide(JSON.stringify(value))) };
+}
+
+function explain(error: unknown): Failure {
   if (error instanceof ApiError) {
     const { status, code, title, detail, request_id } = error;
     const isInput = status >= 400 && status < 500;

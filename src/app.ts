@@ -22,7 +22,7 @@ import { reviewTask } from './features/checks/review.ts';
 import { ensureInstallation, type Installation } from './features/identity/installation.ts';
 import type { ModelCatalog, ProviderKeys } from './features/models/catalog.ts';
 import { defaultModelTimeouts, type ModelDriver } from './features/models/port.ts';
-import { openProviderKeys } from './features/models/provider-keys.ts';
+import { type DeploymentKeys, openProviderKeys } from './features/models/provider-keys.ts';
 import { newRunCaches, type RunDeps } from './features/runs/context.ts';
 import { openJournal } from './features/runs/journal-batch.ts';
 import { Sweeper } from './features/runs/sweep.ts';
@@ -119,7 +119,7 @@ export async function createApp(options: AppOptions): Promise<App> {
     const ring = await loadKeyRing(db, { ...config.masterKey, file: keyFile });
     const sealer = await openSealer(db, ring, now());
     const installation = await transact(db, tx => prepareInstallation(tx, now()));
-    const models = createModels(options, disposers, openProviderKeys(db, sealer, clock, options.secrets));
+    const models = createModels(options, disposers, openProviderKeys(db, sealer, clock, deploymentKeys(options)));
     const workshop = await createWorkshop(options);
     const runDeps: RunDeps = {
       db,
@@ -229,7 +229,22 @@ function configuredDrivers(config: Config): ModelDriver[] {
   return drivers;
 }
 
-/** Providers that only an organization with a key of its own can call. OPENAI_API_KEY is the endpoint's when there is one. */
+/** Keys of the deployment that come from a file or a store. OPENAI_API_KEY is the endpoint's when there is one. */
+function deploymentKeys({ config, secrets }: AppOptions): DeploymentKeys | undefined {
+  if (!secrets) return undefined;
+  const openai = config.models.compatible.baseUrl ? 'openai-compatible' : 'openai';
+  const settings = [
+    ['anthropic', 'ANTHROPIC_API_KEY'],
+    [openai, 'OPENAI_API_KEY'],
+  ] as const;
+  const sources = settings.flatMap(([provider, name]) => {
+    const source = secrets.sources.get(name);
+    return source ? [[provider, source] as const] : [];
+  });
+  return { sources: new Map(sources), reader: secrets.reader };
+}
+
+/** Providers that only an organization with a key of its own can call. */
 function keylessProviders(config: Config): ReadonlySet<string> {
   const { anthropic, openai, compatible } = config.models;
   const keyless = [

@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { value } from '../../sdk/client.ts';
+import { Problem } from '../../src/base/problem.ts';
 import { group, whole } from '../arguments.ts';
 import type { Call, Does } from '../call.ts';
 import { usage } from '../failures.ts';
@@ -98,9 +99,10 @@ async function put(call: Call, options: Setting, mustExist: boolean): Promise<vo
   if (mustExist) {
     const known = await value(api.GET('/api/v1/secrets', { params: { query: { name } } }));
     if (!known.items.some(s => s.state === 'in_force'))
-      throw usage(
+      throw new Problem(
+        'missing',
         'secret_missing',
-        `There is no secret ${name} to rotate; ./guildhall secret set makes one.`,
+        `There is no secret ${name} to rotate: ./guildhall secret set makes one.`,
       );
   }
   const body = { name, value: await readValue(call, options.file), rotate_in_days: options.days ?? null };

@@ -154,3 +154,20 @@ test('without a key of the deployment only organizations that brought one can us
   });
   assert.ok(!outcome.ok && outcome.failure.kind === 'unauthorized' && !outcome.failure.retryable);
 });
+
+test('SEC-03 the key of the deployment is read again where it comes from, and stands behind those of organizations', async () => {
+  const place = { key: newKey() };
+  const read = async () => place.key;
+  const reader = { read, readAgain: read };
+  const deployment = { sources: new Map([['anthropic', 'file:///key']]), reader };
+  const catalog = catalogOf({ keys: openProviderKeys(db, sealer, clock, deployment) });
+  const [one, other] = [await newOrganization(), await newOrganization()];
+  accepted.apiKey = place.key;
+  assert.equal(await call(catalog, one.id), place.key);
+  const own = newKey();
+  accepted.apiKey = undefined;
+  await one.set(own);
+  clock.advance(seconds(59));
+  place.key = newKey();
+  assert.deepEqual([await call(catalog, one.id), await call(catalog, other.id)], [own, place.key]);
+});

@@ -13,17 +13,11 @@ import type { ModelCallOptions, ModelOutcome, ModelRequest } from './port.ts';
 
 export const providerKeyName = (provider: string): string => `providers/${provider}/api-key`;
 
-/** Keys of the deployment that can be read again while the server runs: setting → where it comes from. */
+/** Keys of the deployment that can be read again while the server runs: provider → where it comes from. */
 export interface DeploymentKeys {
   sources: ReadonlyMap<string, string>;
   reader: { read(reference: string): Promise<string>; readAgain(reference: string): Promise<string> };
 }
-
-const settingOf = new Map([
-  ['anthropic', 'ANTHROPIC_API_KEY'],
-  ['openai', 'OPENAI_API_KEY'],
-  ['openai-compatible', 'OPENAI_API_KEY'],
-]);
 
 /** @param deployment where an organization without a key of its own gets one; without it the driver has it. */
 export function openProviderKeys(
@@ -36,7 +30,7 @@ export function openProviderKeys(
   const nameOf = (organizationId: string, provider: string) => `${organizationId} ${provider}`;
   const read = (organizationId: string, provider: string) =>
     openSecret(db, sealer, new Date(clock.now()), organizationId, providerKeyName(provider));
-  const sourceOf = (provider: string) => deployment?.sources.get(settingOf.get(provider) ?? '');
+  const sourceOf = (provider: string) => deployment?.sources.get(provider);
   const findOwn = (organizationId: string, provider: string) =>
     kept.get(nameOf(organizationId, provider), () => read(organizationId, provider));
   return {
