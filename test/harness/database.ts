@@ -63,6 +63,8 @@ export async function openTestDatabase(options: { durable?: boolean } = {}): Pro
   const template = await ensureTemplate(server);
   const name = newId('call').replace('call_', 'test_');
   await asOwner(server, `create database ${name} template ${template}`);
+  // What is granted on the database itself is not in the template (platform/db/tenancy.ts).
+  await asOwner(server, `revoke temporary on database ${name} from public`);
   const app = { ...server.app, database: name };
   const system = { ...server.system, database: name };
   const owner = { ...server.owner, database: name };
