@@ -38,6 +38,8 @@ export interface LibraryOptions {
 }
 
 export const libraryPath = '/api/v1/auth';
+/** Also what a signed-in person does under /api/v1/account needs its cookies. */
+const cookiePath = '/api/v1';
 export const libraryCookiePrefix = 'guildhall_sign_in';
 export const appName = 'Guildhall';
 
@@ -203,7 +205,7 @@ export async function createLibrary(options: LibraryOptions): Promise<Library> {
     advanced: {
       cookiePrefix: libraryCookiePrefix,
       useSecureCookies: options.https,
-      defaultCookieAttributes: { path: libraryPath, httpOnly: true, sameSite: 'lax', secure: options.https },
+      defaultCookieAttributes: { path: cookiePath, httpOnly: true, sameSite: 'lax', secure: options.https },
       ipAddress: { disableIpTracking: true },
       database: { generateId: ({ model }) => newId(prefixes[model] ?? 'ver') },
     },
