@@ -1,7 +1,6 @@
 /** Routes of invitations: for admins to make and withdraw, for the invited to look at and accept. */
 import { z } from 'zod';
 import { idPattern } from '../../base/ids.ts';
-import { Problem } from '../../base/problem.ts';
 import { hours } from '../../base/time.ts';
 import { type Tenants, transact } from '../../platform/db/db.ts';
 import type { Row } from '../../platform/db/schema.ts';
@@ -26,6 +25,7 @@ import {
   readInvitation,
   revokeInvitation,
 } from './invitations.ts';
+import { requireHolds } from './members.ts';
 import { roles } from './permissions.ts';
 import { openSession, originOf, setSessionCookie } from './sessions.ts';
 import {
@@ -112,8 +112,7 @@ export function invitationRoutes(server: Server, deps: SignInRouteDeps & { tenan
     async request => {
       const actor = actorOf(request);
       const { email, role, expires_in_hours: life } = request.body;
-      if (role === 'owner' && principalOf(request).subject.role !== 'owner')
-        throw new Problem('forbidden', 'role_not_held', 'Only an owner can invite another owner.');
+      requireHolds(principalOf(request), role);
       // Not through `write`: the answer holds a secret, which must not be stored for a replay.
       const made = await tenants.within(actor, tx =>
         invite(tx, actor, now(), { email, role, lifeMs: hours(life) }),

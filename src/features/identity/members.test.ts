@@ -95,6 +95,21 @@ test('whoever is deactivated is out at once, with keys and tokens; let in again,
   assert.equal((await as(who, 'GET', '/api/v1/me')).status, 401, 'the old key stays revoked');
 });
 
+test('a session of somebody who is deactivated is nobody’s, on the very next request', async () => {
+  const who = await addMember(db, organizationId, 'admin', now());
+  const { body: link } = await askAs<{ path: string }>(guildhall, who, 'POST', '/api/v1/sign-in-links');
+  const signedIn = await fetch(`${guildhall.app.url}/api/v1/sign-in`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ token: link.path.split('#')[1] }),
+  });
+  const cookie = String(signedIn.headers.get('set-cookie')).split(';')[0] as string;
+  const me = async () => (await fetch(`${guildhall.app.url}/api/v1/me`, { headers: { cookie } })).status;
+  assert.equal(await me(), 200);
+  await as(owner, 'POST', `/api/v1/members/${who.id}/deactivate`);
+  assert.equal(await me(), 401);
+});
+
 test('a change of role holds from the very next request on', async () => {
   const who = await addMember(db, organizationId, 'admin', now());
   assert.equal((await as(who, 'GET', '/api/v1/service-accounts')).status, 200);

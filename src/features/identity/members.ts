@@ -79,7 +79,11 @@ export async function changeMember(
   return getMember(tx, actor.organizationId, id);
 }
 
-/** Shuts a member out: their keys and sessions end, their links work no more. @throws Problem `last_owner`. */
+/**
+ * Shuts a member out: their keys end, their links work no more. Sessions are of the person, who may be a member
+ * elsewhere: here they are nobody's from the next request on.
+ * @throws Problem `last_owner`.
+ */
 export async function deactivateMember(
   tx: Tx,
   principal: Principal,
@@ -95,7 +99,6 @@ export async function deactivateMember(
     throw new Problem('conflict', 'member_deactivated', 'This member is deactivated already.');
   await tx.updateTable('members').set({ deactivated_at: now }).where('id', '=', id).execute();
   const keys = await revokeKeysOf(tx, actor, now, { memberId: id });
-  await tx.deleteFrom('sessions').where('member_id', '=', id).execute();
   await tx.deleteFrom('sign_in_links').where('member_id', '=', id).where('used_at', 'is', null).execute();
   await appendAudit(tx, actor, now, 'member.deactivate', id, 'ok', { keys });
   await appendEvent(tx, actor, now, 'member.deactivated', {}, { id });

@@ -9,6 +9,7 @@ import { appendAudit } from '../../platform/journal/facts.ts';
 import { actorOf, principalOf } from './access.ts';
 import { bootstrapAdmin } from './first-admin.ts';
 import type { Installation } from './installation.ts';
+import { requireHolds } from './members.ts';
 import type { Principal } from './principal.ts';
 import { endSessions, openSession, originOf, setSessionCookie } from './sessions.ts';
 import { createSignInLink, setPasswordByLink } from './sign-in-links.ts';
@@ -183,8 +184,8 @@ async function readMember(tx: Tx, organizationId: string, id: string) {
 async function requireOwnPerson(tx: Tx, principal: Principal, id: string): Promise<void> {
   const { organizationId } = principal.actor;
   const member = await readMember(tx, organizationId, id);
-  if (member.role === 'owner' && principal.subject.role !== 'owner')
-    throw new Problem('forbidden', 'role_not_held', 'Only an owner can do this for another owner.');
+  // Whoever sets the password of somebody can be them: that must not be more than they are.
+  requireHolds(principal, member.role);
   if (member.user_id === null) return;
   const elsewhere = await tx
     .selectFrom('members')
