@@ -24,11 +24,7 @@ const scanned: [text: string, size: number, hash: string][] = [
       [180, 53, '0579c94eab0151fb'],
       [213, 57, '539cd652ec89d594'],
     ] as const
-  ).map(([length, size, hash]): [string, number, string] => [
-    'x1Y'.repeat(100).slice(0, length),
-    size,
-    hash,
-  ]),
+  ).map(([length, size, hash]): [string, number, string] => ['x1Y'.repeat(100).slice(0, length), size, hash]),
 ];
 
 test('codes are the ones that a scanner has read, up to the longest text of each version', () => {
