@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { after, test } from 'node:test';
 import pino from 'pino';
@@ -37,7 +38,7 @@ server.server.on('connection', (socket: Socket) => {
 });
 /** Requests that the server has not finished with. */
 let answering = 0;
-server.server.on('request', (_request, response) => {
+server.server.on('request', (_request: IncomingMessage, response: ServerResponse) => {
   answering += 1;
   response.once('close', () => {
     answering -= 1;
