@@ -119,7 +119,11 @@ export async function createApp(options: AppOptions): Promise<App> {
     const ring = await loadKeyRing(db, { ...config.masterKey, file: keyFile });
     const sealer = await openSealer(db, ring, now());
     const installation = await transact(db, tx => prepareInstallation(tx, now()));
-    const models = createModels(options, disposers, openProviderKeys(db, sealer, clock, deploymentKeys(options)));
+    const models = createModels(
+      options,
+      disposers,
+      openProviderKeys(db, sealer, clock, deploymentKeys(options)),
+    );
     const workshop = await createWorkshop(options);
     const runDeps: RunDeps = {
       db,
