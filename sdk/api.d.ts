@@ -2256,7 +2256,7 @@ export interface paths {
                          *       "write"
                          *     ]
                          */
-                        scopes?: ("read" | "write" | "admin" | "organization.read" | "organization.manage" | "installation.manage" | "member.read" | "member.manage" | "service_account.read" | "service_account.manage" | "key.own" | "key.read" | "key.manage" | "audit.read" | "audit.export" | "secret.read" | "secret.manage" | "settings.read" | "settings.manage" | "price.read" | "price.manage" | "project.create" | "team.create" | "project.read" | "project.manage" | "role.read" | "role.grant" | "task.read" | "task.create" | "task.control" | "approval.read" | "approval.decide" | "run.read" | "run.replay" | "event.read" | "usage.read" | "budget.read" | "budget.manage" | "team.read" | "team.manage" | "agent.read" | "agent.manage")[];
+                        scopes?: ("read" | "write" | "admin" | "organization.read" | "organization.manage" | "installation.manage" | "member.read" | "member.manage" | "service_account.read" | "service_account.manage" | "key.own" | "key.read" | "key.manage" | "audit.read" | "audit.export" | "secret.read" | "secret.manage" | "price.manage" | "project.create" | "team.create" | "project.read" | "project.manage" | "role.read" | "role.grant" | "task.read" | "task.create" | "task.control" | "approval.read" | "approval.decide" | "run.read" | "run.replay" | "event.read" | "usage.read" | "budget.read" | "budget.manage" | "team.read" | "team.manage" | "agent.read" | "agent.manage")[];
                         /**
                          * @description Only these projects, and nothing of the organization as a whole.
                          * @default null
@@ -2458,7 +2458,7 @@ export interface paths {
                          * @description Default: all that the key names.
                          * @default null
                          */
-                        scopes?: ("read" | "write" | "admin" | "organization.read" | "organization.manage" | "installation.manage" | "member.read" | "member.manage" | "service_account.read" | "service_account.manage" | "key.own" | "key.read" | "key.manage" | "audit.read" | "audit.export" | "secret.read" | "secret.manage" | "settings.read" | "settings.manage" | "price.read" | "price.manage" | "project.create" | "team.create" | "project.read" | "project.manage" | "role.read" | "role.grant" | "task.read" | "task.create" | "task.control" | "approval.read" | "approval.decide" | "run.read" | "run.replay" | "event.read" | "usage.read" | "budget.read" | "budget.manage" | "team.read" | "team.manage" | "agent.read" | "agent.manage")[] | null;
+                        scopes?: ("read" | "write" | "admin" | "organization.read" | "organization.manage" | "installation.manage" | "member.read" | "member.manage" | "service_account.read" | "service_account.manage" | "key.own" | "key.read" | "key.manage" | "audit.read" | "audit.export" | "secret.read" | "secret.manage" | "price.manage" | "project.create" | "team.create" | "project.read" | "project.manage" | "role.read" | "role.grant" | "task.read" | "task.create" | "task.control" | "approval.read" | "approval.decide" | "run.read" | "run.replay" | "event.read" | "usage.read" | "budget.read" | "budget.manage" | "team.read" | "team.manage" | "agent.read" | "agent.manage")[] | null;
                         /** @default null */
                         project_ids?: string[] | null;
                         /** @default null */

@@ -193,6 +193,7 @@ async function pageRoutes(server: Server): Promise<void> {
     '/approvals/*',
     '/agents',
     '/agents/*',
+    '/audit',
     '/system',
     '/system/*',
   ]) {

@@ -10,6 +10,7 @@ import {
 } from '@tanstack/react-router';
 import { ApiError } from './api/client.ts';
 import { meQuery, type TaskFilter } from './api/queries.ts';
+import { type AuditSearch, outcomes } from './audit/queries.ts';
 import { Crash, NotFound } from './shell/crash.tsx';
 import { Shell } from './shell/shell.tsx';
 import { SignInPage } from './sign-in/sign-in-page.tsx';
@@ -105,6 +106,25 @@ const agents = createRoute({
   component: lazyRouteComponent(() => import('./agents/agents-page.tsx'), 'AgentsPage'),
 });
 
+const textOf = (given: unknown): string | undefined =>
+  typeof given === 'string' && given !== '' ? given : undefined;
+
+const audit = createRoute({
+  getParentRoute: () => signedIn,
+  path: '/audit',
+  validateSearch: (search: Record<string, unknown>): AuditSearch => ({
+    text: textOf(search.text),
+    actor: textOf(search.actor),
+    action: textOf(search.action),
+    target: textOf(search.target),
+    request: textOf(search.request),
+    outcome: oneOf(outcomes, search.outcome),
+    from: textOf(search.from),
+    to: textOf(search.to),
+  }),
+  component: lazyRouteComponent(() => import('./audit/audit-page.tsx'), 'AuditPage'),
+});
+
 const system = createRoute({
   getParentRoute: () => signedIn,
   path: '/system',
@@ -122,7 +142,7 @@ const routeTree = root.addChildren([
   signIn,
   setPassword,
   invitation,
-  signedIn.addChildren([account, tasks, task, approvals, agents, system]),
+  signedIn.addChildren([account, tasks, task, approvals, agents, audit, system]),
 ]);
 
 export function createPageRouter(queryClient: QueryClient) {

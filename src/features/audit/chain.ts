@@ -16,7 +16,7 @@ export interface RecordText {
 }
 
 export type StoredItem =
-  | { kind: 'key'; id: string; publicKey: Buffer; createdAt: Date }
+  | { kind: 'key'; id: string; publicKey: Buffer }
   | { kind: 'seal'; seal: Seal }
   | RecordText;
 
@@ -32,7 +32,7 @@ const recordsAtATime = 500;
 
 export async function* readChain(reading: Reading, organizationId: string): AsyncGenerator<StoredItem> {
   for (const key of await reading(listPublicKeys))
-    yield { kind: 'key', id: key.id, publicKey: key.public_key, createdAt: key.created_at };
+    yield { kind: 'key', id: key.id, publicKey: key.public_key };
   let number = 0;
   let done: Place = { xid: 0n, seq: 0n };
   let range: Seal[] = [];

@@ -5,7 +5,7 @@
  */
 import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { sql } from 'kysely';
-import type { Reader, Tx } from '../../platform/db/db.ts';
+import type { Db, Reader, Tx } from '../../platform/db/db.ts';
 import type { Row } from '../../platform/db/schema.ts';
 import type { Sealer } from '../../platform/secrets/sealer.ts';
 import { fingerprintOf } from './seal-format.ts';
@@ -63,19 +63,19 @@ export async function readSigningKey(tx: Tx, sealer: Sealer, id: string): Promis
   return { id, privateKey: openPrivateKey(sealer, row) };
 }
 
-export function listKeys(db: Reader): Promise<Row<'audit_keys'>[]> {
-  return db.selectFrom('audit_keys').selectAll().orderBy('number').execute();
+/** The public parts, oldest first. */
+export function listPublicKeys(db: Reader): Promise<Pick<Row<'audit_keys'>, 'id' | 'public_key'>[]> {
+  return db.selectFrom('audit_keys').select(['id', 'public_key']).orderBy('number').execute();
 }
 
-/** What is needed to verify: requests may read no more of a key than this. */
-export function listPublicKeys(
-  db: Reader,
-): Promise<Pick<Row<'audit_keys'>, 'id' | 'public_key' | 'created_at'>[]> {
-  return db.selectFrom('audit_keys').select(['id', 'public_key', 'created_at']).orderBy('number').execute();
+/** Keys that this server made. With the system's connection: requests see the public parts only. */
+export async function findOwnKeys(db: Db, sealer: Sealer): Promise<Set<string>> {
+  const keys = await db.selectFrom('audit_keys').selectAll().execute();
+  return new Set(keys.filter(key => isOwnKey(sealer, key)).map(key => key.id));
 }
 
 /** Whether this server made the key: its private part opens under the master key and belongs to the public one. */
-export function isOwnKey(sealer: Sealer, key: Row<'audit_keys'>): boolean {
+function isOwnKey(sealer: Sealer, key: Row<'audit_keys'>): boolean {
   try {
     const publicKey = rawPublicKey(createPublicKey(openPrivateKey(sealer, key)));
     return publicKey.equals(key.public_key) && fingerprintOf(publicKey) === key.id;

@@ -14,7 +14,7 @@ import { openTestDatabase } from '../../../test/harness/database.ts';
 import { ManualClock } from '../../base/time.ts';
 import { openDb, openPool, transact } from '../../platform/db/db.ts';
 import { appendAudit } from '../../platform/journal/facts.ts';
-import { addSigningKey, listKeys } from './keys.ts';
+import { addSigningKey, listPublicKeys } from './keys.ts';
 import { sealRecords } from './sealing.ts';
 
 const database = await openTestDatabase();
@@ -70,7 +70,7 @@ test('CMP-01 every record of every organization is in exactly one seal, and each
     assert.equal(found.head?.number, seals);
     assert.deepEqual(
       found.keys,
-      (await listKeys(db)).map(key => key.id),
+      (await listPublicKeys(db)).map(key => key.id),
     );
   }
 });
@@ -161,7 +161,7 @@ test('a new key signs after the old one has introduced it, in each chain', async
   await transact(db, tx => addSigningKey(tx, deps.sealer, now()));
   await addRecords(1);
   await sealAll(deps);
-  const keys = (await listKeys(db)).map(key => key.id);
+  const keys = (await listPublicKeys(db)).map(key => key.id);
   assert.equal(keys.length, 3);
   for (const id of [first.organizationId, second.organizationId, 'system']) {
     const found = await verifyAll(deps, id);

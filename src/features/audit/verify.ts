@@ -303,7 +303,7 @@ class ChainVerifier {
       const pruning = this.#prunings.get(seal.number);
       if (pruning?.hash === hash) {
         if (!seal.pruned) this.#pruned += entryCount(seal);
-        if (pruning.at - Number(seal.sealedAt) < leastRetentionMs)
+        if (!(pruning.at - Number(seal.sealedAt) >= leastRetentionMs))
           this.#find('pruned_early', { seal: seal.number });
         continue;
       }

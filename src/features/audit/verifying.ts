@@ -3,7 +3,7 @@ import type { Db } from '../../platform/db/db.ts';
 import type { Sealer } from '../../platform/secrets/sealer.ts';
 import { type Reading, readChain, type StoredItem } from './chain.ts';
 import { recordOf } from './export-format.ts';
-import { isOwnKey, listKeys } from './keys.ts';
+import { findOwnKeys } from './keys.ts';
 import { sha256 } from './seal-format.ts';
 import { readSealedUpTo } from './sealing.ts';
 import { type ChainItem, type Verification, type VerifyOptions, verifyChain } from './verify.ts';
@@ -17,8 +17,7 @@ export async function verifyStored(
 ): Promise<Verification> {
   // Read first: what is sealed meanwhile counts as not sealed yet.
   const sealedUpTo = await readSealedUpTo(deps.db);
-  const keys = await listKeys(deps.db);
-  const ownKeys = new Set(keys.filter(key => isOwnKey(deps.sealer, key)).map(key => key.id));
+  const ownKeys = await findOwnKeys(deps.db, deps.sealer);
   return verifyChain(itemsOf(readChain(reading, organizationId)), {
     ...options,
     organizationId,

@@ -8,6 +8,7 @@ import {
   ListTodo,
   LogOut,
   type LucideIcon,
+  ScrollText,
   Search,
   Users,
 } from 'lucide-react';
@@ -22,15 +23,18 @@ import { Logo } from './logo.tsx';
 import { ThemeSwitch } from './theme-switch.tsx';
 
 interface Place {
-  to: '/' | '/approvals' | '/agents' | '/system';
+  to: '/' | '/approvals' | '/agents' | '/audit' | '/system';
   label: string;
   icon: LucideIcon;
+  /** Only for these roles; and on narrow screens it is reached from System. */
+  roles?: readonly string[];
 }
 
 export const places: Place[] = [
   { to: '/', label: 'Tasks', icon: ListTodo },
   { to: '/approvals', label: 'Approvals', icon: CircleQuestionMark },
   { to: '/agents', label: 'Agents', icon: Users },
+  { to: '/audit', label: 'Audit', icon: ScrollText, roles: ['owner', 'admin', 'auditor'] },
   { to: '/system', label: 'System', icon: Activity },
 ];
 
@@ -95,6 +99,8 @@ export function Navigation({ live, onPalette }: { live: LiveState; onPalette: ()
 }
 
 function NavLink({ place, narrow }: { place: Place; narrow?: boolean }): ReactNode {
+  const { data: me } = useQuery(meQuery);
+  if (place.roles && (narrow || !place.roles.includes(me?.member.role ?? ''))) return null;
   const Icon = place.icon;
   return (
     <Link

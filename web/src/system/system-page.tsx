@@ -1,5 +1,6 @@
 /** The system: what it depends on and whether that works, what has been used, who may use it by program. */
 import { useQuery } from '@tanstack/react-query';
+import { Link } from '@tanstack/react-router';
 import { CircleAlert, CircleCheck, CircleX } from 'lucide-react';
 import type { ReactNode } from 'react';
 import { healthQuery, meQuery, usageQuery, versionQuery } from '../api/queries.ts';
@@ -21,9 +22,24 @@ export function SystemPage(): ReactNode {
         <Usage />
         {me?.scopes.includes('admin') && <Invitations />}
         {me?.scopes.includes('admin') && <ApiKeys />}
+        {['owner', 'admin', 'auditor'].includes(me?.member.role ?? '') && <Audit />}
         <About />
       </div>
     </>
+  );
+}
+
+function Audit(): ReactNode {
+  return (
+    <Section title="Audit">
+      <p className="text-ink-2 text-sm">
+        Who did what to what, and whether the record of it is whole:{' '}
+        <Link to="/audit" className="text-accent underline">
+          open the audit
+        </Link>
+        .
+      </p>
+    </Section>
   );
 }
 
