@@ -1,3 +1,4 @@
+drop index approvals_list, messages_by_task;
 alter view audit_trail reset (security_invoker);
 alter view facts reset (security_invoker);
 -- What was charged stays; by which price is then no longer told.

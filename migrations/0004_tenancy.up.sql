@@ -10,3 +10,7 @@ alter table prices
 -- Views show what whoever asks may see, not what their owner may.
 alter view facts set (security_invoker = true);
 alter view audit_trail set (security_invoker = true);
+
+-- What the lists of one organization are read by, however many others there are.
+create index approvals_list on approvals (organization_id, id desc);
+create index messages_by_task on messages (task_id);
