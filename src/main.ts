@@ -52,8 +52,9 @@ export async function main(argv: string[]): Promise<number> {
     for (const secret of config.secrets) redactor.learn(secret);
     if (command === 'doctor') return await doctor(config, secrets, values.json === true);
     for (const { setting, text } of warnings) tell(`guildhall: warning: ${setting} ${text}`);
-    if (command === 'migrate') return await runMigrations(config);
-    return await serve(config, secrets, command === 'all' ? ['api', 'worker', 'sweeper'] : [command]);
+    const json = values.json === true;
+    if (command === 'migrate') return await runMigrations(config, json);
+    return await serve(config, secrets, command === 'all' ? ['api', 'worker', 'sweeper'] : [command], json);
   } catch (error) {
     return explain(error);
   }
@@ -75,7 +76,7 @@ function explain(error: unknown): number {
 
 const tell = (sentence: string): void => void process.stderr.write(`${sentence}\n`);
 
-async function serve(config: Config, secrets: SecretSources, roles: Role[]): Promise<number> {
+async function serve(config: Config, secrets: SecretSources, roles: Role[], json: boolean): Promise<number> {
   await makeDataDirectory(config);
   const people = process.stderr.isTTY === true;
   const log = createLog({
@@ -88,7 +89,7 @@ async function serve(config: Config, secrets: SecretSources, roles: Role[]): Pro
   const app = await createApp({ config, secrets, roles, log, tell });
   const stop = () => removeServerFile(config).then(() => app.close());
   try {
-    if (app.url) await announce(app, people);
+    if (app.url) await announce(app, people, json);
     log.info({ roles, url: app.url }, 'ready');
     const signal = await stopped;
     log.info({ signal }, 'stopping');
@@ -144,24 +145,24 @@ async function makeDirectory(path: string): Promise<void> {
 const serverFile = (config: Config): string => join(config.dataDir, 'server.json');
 
 /** Tells people where the page is, and programs of this user (the CLI) how to reach the API. */
-async function announce(app: App, people: boolean): Promise<void> {
+async function announce(app: App, people: boolean, json: boolean): Promise<void> {
   const url = shownUrl(app);
   const key = await localKey(app);
   await writeSecret(serverFile(app.config), JSON.stringify({ url: localUrl(app), pid: process.pid, key }));
-  const link = await transact(app.db, tx =>
-    createSignInLink(
-      tx,
-      { id: 'system', organizationId: app.installation.organizationId, requestId: 'start' },
-      new Date(),
-      app.installation.ownerId,
-    ),
-  );
+  const signIn = await signInLink(app, url);
   const failed = (await components(app, systemClock)).filter(c => c.state === 'failed');
+  if (json) {
+    const facts = { version, url, sign_in: signIn, model: app.models.defaultModel, failed };
+    process.stdout.write(`${JSON.stringify(facts)}\n`);
+    return;
+  }
   process.stdout.write(
     [
       `Guildhall ${version} is ready at ${url}`,
       '',
-      `  Sign in (once, within 30 minutes): ${url}/sign-in#${link}`,
+      signIn
+        ? `  Sign in (once, within 30 minutes): ${signIn}`
+        : `  Sign in: ${url}/sign-in (the first admin comes from \`guildhall admin bootstrap\`)`,
       `  Model: ${app.models.defaultModel}${app.models.defaultModel === 'scripted/team' ? ' (no key needed; set ANTHROPIC_API_KEY, OPENAI_API_KEY or OPENAI_BASE_URL for a real one)' : ''}`,
       `  Data:  ${app.config.dataDir}`,
       ...(people ? [`  Log:   ${join(app.config.dataDir, 'logs', 'guildhall.log')}`] : []),
@@ -173,6 +174,15 @@ async function announce(app: App, people: boolean): Promise<void> {
       '',
     ].join('\n'),
   );
+}
+
+/** A link for the owner, where what is printed is read by who started it and not kept in the logs of a deployment. */
+async function signInLink(app: App, url: string): Promise<string | null> {
+  if (app.config.environment !== 'development') return null;
+  const { organizationId, ownerId } = app.installation;
+  const actor = { id: 'system', organizationId, requestId: 'start' };
+  const token = await transact(app.db, tx => createSignInLink(tx, actor, new Date(), ownerId));
+  return `${url}/sign-in#${token}`;
 }
 
 /** What people are shown; programs on this host use `localUrl`. */
@@ -219,7 +229,7 @@ async function removeServerFile(config: Config): Promise<void> {
   if (text && JSON.parse(text).pid === process.pid) await rm(serverFile(config), { force: true });
 }
 
-async function runMigrations(config: Config): Promise<number> {
+async function runMigrations(config: Config, json: boolean): Promise<number> {
   const log = createLog({ level: config.logLevel, service: 'migrate', directory: null });
   let applied: string[];
   if (config.databaseUrl) applied = await migrateDatabase(log, { connectionString: config.databaseUrl });
@@ -231,9 +241,11 @@ async function runMigrations(config: Config): Promise<number> {
     });
     applied = await migrateDatabase(log, { ...embedded.owner });
   }
-  process.stdout.write(
-    applied.length > 0 ? `Applied ${applied.join(', ')}.\n` : 'The database is up to date.\n',
-  );
+  if (json) process.stdout.write(`${JSON.stringify({ applied })}\n`);
+  else
+    process.stdout.write(
+      applied.length > 0 ? `Applied ${applied.join(', ')}.\n` : 'The database is up to date.\n',
+    );
   return 0;
 }
 
