@@ -19,6 +19,7 @@ import {
 } from './config/references.ts';
 import { secretNames, type Values } from './config/settings.ts';
 import { readSignInProviders } from './config/sign-in-providers.ts';
+import { placeholderReason } from './config/strength.ts';
 import { readTokenIssuers } from './config/token-issuers.ts';
 
 export interface Config {
@@ -75,8 +76,7 @@ export function readStartConfig(
 ): { config: Config; warnings: Finding[] } {
   const reading = readValues(env);
   Object.assign(reading.files, Object.fromEntries(elsewhere));
-  const facesPeople = ['staging', 'production'].includes(reading.given.GUILDHALL_ENV ?? '');
-  const findings = facesPeople ? checkSettings(reading) : [];
+  const findings = facesPeople(reading.given.GUILDHALL_ENV) ? checkSettings(reading) : [];
   const refused = findings.filter(f => f.level === 'refuse').map(f => `${f.setting} ${f.text}`);
   const outside = readProviders(reading.values, env);
   if (!reading.values || refused.length > 0 || outside.faults.length > 0)
@@ -95,7 +95,16 @@ function readProviders(values: Values | null, env: Environment): Outside & { fau
   const programs = values?.GUILDHALL_TOKEN_ISSUERS_FILE;
   const { providers, faults } = people ? readSignInProviders(people, env) : { providers: [], faults: [] };
   const tokens = programs ? readTokenIssuers(programs) : { issuers: [], faults: [] };
-  return { providers, issuers: tokens.issuers, faults: [...faults, ...tokens.faults] };
+  const weak = facesPeople(values?.GUILDHALL_ENV) ? providers.flatMap(weaknessOf) : [];
+  return { providers, issuers: tokens.issuers, faults: [...faults, ...tokens.faults, ...weak] };
+}
+
+const facesPeople = (environment: string | undefined): boolean =>
+  environment === 'staging' || environment === 'production';
+
+function weaknessOf({ id, clientSecret }: SignInProvider): string[] {
+  const reason = placeholderReason(clientSecret);
+  return reason ? [`GUILDHALL_SIGN_IN_PROVIDERS_FILE: the client secret of ${id} ${reason}`] : [];
 }
 
 /** Faults of the files that the settings name, whoever vouches there. */

@@ -156,6 +156,17 @@ test('SEC-08 a secret of another environment is refused by its fingerprint', asy
   assert.deepEqual(faultsOf(env), ['GUILDHALL_OTHER_FINGERPRINTS cannot be read (ENOENT)']);
 });
 
+test('the client secret of a sign-in provider is looked at too', async () => {
+  const path = join(directory, 'providers.json');
+  const google = { id: 'google', type: 'google', client_id: 'x', client_secret: { env: 'GOOGLE_SECRET' } };
+  await writeFile(path, JSON.stringify({ providers: [google] }), { mode: 0o600 });
+  const env = { ...good, GUILDHALL_SIGN_IN_PROVIDERS_FILE: path };
+  assert.deepEqual(faultsOf({ ...env, GOOGLE_SECRET: 'GOCSPX-pH3uW9mZs6QyR2bT8nKcE5vL' }), []);
+  assert.deepEqual(faultsOf({ ...env, GOOGLE_SECRET: 'your-client-secret' }), [
+    'GUILDHALL_SIGN_IN_PROVIDERS_FILE: the client secret of google is a placeholder',
+  ]);
+});
+
 test('what is only unwise is a warning: an embedded database, no TLS to the database, local repositories', () => {
   const { DATABASE_URL: _url, ...embedded } = good;
   assert.match(found(embedded, 'warn').join(), /DATABASE_URL is not set/);

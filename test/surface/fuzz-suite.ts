@@ -14,6 +14,7 @@ import {
 } from './corpora.ts';
 import { fuzz, openTarget, pathWith } from './fuzz.ts';
 import type { Operation } from './operations.ts';
+import { send } from './requests.ts';
 
 /** Where providers of sign-in send people back, with whatever they like to add. */
 const sentBack = 'GET /api/v1/auth/callback/{provider}';
@@ -154,6 +155,26 @@ export async function fuzzSuite(settings: { numRuns: number; seed: number; share
           else
             assert.ok([400, 404, 405, 414, 415, 422].includes(status), `${operation.name} ${id}: ${status}`);
         }
+      }
+    }
+  });
+
+  test('VAL-03 no file of the host is served beside those of the page and the reference', async () => {
+    const { url, headers } = target;
+    const wanted = ['package.json', 'src/main.ts', '.git/config', 'etc/passwd'];
+    const steps = ['..', '%2e%2e', '.%2e', '%252e%252e', '..%5c..', '%c0%ae%c0%ae', '..;'];
+    for (const base of ['/', '/assets/', '/docs/', '/docs/static/']) {
+      for (const [step, file, slash] of steps.flatMap(s =>
+        wanted.flatMap(f => ['/', '%2f'].map(l => [s, f, l])),
+      )) {
+        const path = `${base}${`${step}${slash}`.repeat(6)}${file}`;
+        const { status, text } = await send(
+          url,
+          { method: 'GET', streams: false },
+          { path, headers, body: undefined },
+        );
+        assert.doesNotMatch(text, /"dependencies"|import \{|\[core\]|root:x:/, path);
+        assert.ok([200, 301, 302, 400, 401, 403, 404, 414].includes(status), `${path}: ${status}`);
       }
     }
   });

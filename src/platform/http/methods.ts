@@ -43,7 +43,8 @@ export function knowMethods(server: Server): (request: FastifyRequest, reply: Fa
   });
   return (request, reply) => {
     const methods = methodsOf(request);
-    if (methods.length === 0) return missing(request);
+    // A route of files that found none of them: the method was right.
+    if (methods.length === 0 || methods.includes(request.method)) return missing(request);
     reply.header('allow', [...methods, 'OPTIONS'].join(', '));
     return new Problem(
       'invalid',
