@@ -65,15 +65,17 @@ function isGuessable(password: string, known: { email: string | null; name: stri
       /(?<=[a-z])[013457](?=[a-z])/g,
       digit => ({ 0: 'o', 1: 'i', 3: 'e', 4: 'a', 5: 's', 7: 't' })[digit] ?? '',
     );
-  const letters = plain.replace(/[^a-z]/g, '');
+  const latin = plain.replace(/[^a-z]/g, '');
   const core = plain.replace(/^[^a-z]+|[^a-z]+$/g, '');
-  if (common.has(core) || (common.has(letters) && letters.length >= 4)) return true;
+  if (common.has(core) || common.has(latin)) return true;
   if (isRepeated(text) || isRow(text)) return true;
-  const own = [known.email ?? '', known.email?.split('@')[0] ?? '', known.name]
-    .map(part => part.toLowerCase().replace(/[^a-z0-9]/g, ''))
-    .filter(part => part.length >= 4);
-  const bare = text.replace(/[^a-z0-9]/g, '');
-  return own.some(part => bare.replaceAll(part, '').length < 4);
+  // What little is left beside the own name and address must not be all there is to guess.
+  const letters = (part: string) => part.toLowerCase().replace(/[^\p{L}\p{N}]/gu, '');
+  const words = [known.name, known.email?.split('@')[0] ?? ''].flatMap(part => part.split(/[^\p{L}]+/u));
+  const own = [known.email ?? '', ...words].map(letters).filter(part => part.length >= 4);
+  const bare = letters(text);
+  const rest = own.reduce((left, part) => left.replaceAll(part, ''), bare);
+  return rest !== bare && rest.length < 8;
 }
 
 /** `abc1abc1abc1`: one short piece again and again. */

@@ -3,7 +3,8 @@ import { createHash } from 'node:crypto';
 import { after, test } from 'node:test';
 import { startTestApp } from '../../../test/harness/app.ts';
 import { ManualClock } from '../../base/time.ts';
-import { sessionLifeMs } from './sessions.ts';
+import { transact } from '../../platform/db/db.ts';
+import { sessionLifeMs, sweepSessions } from './sessions.ts';
 import { signInLinkLifeMs } from './sign-in-links.ts';
 
 const clock = new ManualClock();
@@ -185,4 +186,28 @@ test('a wrong Authorization header is not forgiven for a good cookie', async () 
   const { cookie } = await newSession();
   const response = await send('GET', '/api/v1/me', { cookie, authorization: 'Bearer nonsense' });
   assert.equal(response.status, 401);
+});
+
+test('sessions and unfinished sign-ins that have expired are removed, the others stay', async () => {
+  const { cookie } = await newSession();
+  const now = new Date(clock.now());
+  await db
+    .insertInto('verifications')
+    .values(
+      [-1, 1].map(off => ({
+        ...{ id: `ver_${off}`, identifier: 'x', value: 'y', created_at: now, updated_at: now },
+        expires_at: new Date(clock.now() + off * 60_000),
+      })),
+    )
+    .execute();
+  await transact(db, tx => sweepSessions(tx, now, 100));
+  assert.equal((await send('GET', '/api/v1/me', { cookie })).status, 200);
+  const left = await db.selectFrom('verifications').select('id').execute();
+  assert.deepEqual(
+    left.map(row => row.id),
+    ['ver_1'],
+  );
+  clock.advance(sessionLifeMs);
+  await transact(db, tx => sweepSessions(tx, new Date(clock.now()), 100));
+  assert.deepEqual(await db.selectFrom('sessions').select('id').execute(), []);
 });

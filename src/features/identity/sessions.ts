@@ -207,7 +207,7 @@ export async function endSessions(
 /** Removes sessions and unfinished sign-ins that are past their end; a bounded number at a time. */
 export async function sweepSessions(tx: Tx, now: Date, most: number): Promise<void> {
   for (const table of ['sessions', 'verifications'] as const) {
-    const old = tx.selectFrom(table).select('id').where('expires_at', '<', now).limit(most);
+    const old = tx.selectFrom(table).select('id').where('expires_at', '<=', now).limit(most);
     await tx.deleteFrom(table).where('id', 'in', old).execute();
   }
 }

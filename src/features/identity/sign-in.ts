@@ -9,7 +9,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { newId } from '../../base/ids.ts';
 import { messageOf } from '../../base/problem.ts';
 import type { SignInProvider } from '../../base/sign-in-provider.ts';
-import type { Clock } from '../../base/time.ts';
+import { type Clock, minutes } from '../../base/time.ts';
 import { type Db, transact } from '../../platform/db/db.ts';
 import { appendAudit } from '../../platform/journal/facts.ts';
 import { hashOf } from './credentials.ts';
@@ -21,6 +21,7 @@ import {
   type SessionOrigin,
   sessionLifeMs,
   sessionTokenOf,
+  sweepSessions,
 } from './sessions.ts';
 import {
   createLibrary,
@@ -71,9 +72,14 @@ export interface SignIn extends Disposable {
   call(request: FastifyRequest, reply: FastifyReply, call: LibraryCall): Promise<LibraryAnswer>;
   /** Providers with what keeps each from being used; asks again those that did not answer. */
   providers(): Promise<ProviderState[]>;
+  /** What tells one sign-in that waits for its second step from another. */
+  pendingOf(request: FastifyRequest): string | null;
   /** Address that this request reached us at, e.g. `https://guildhall.example`. */
   originOf(request: FastifyRequest): string;
 }
+
+/** Rows that one sweep removes at most: more than come in between two of them on a busy server. */
+const sweptAtOnce = 10_000;
 
 interface UnderWay {
   origin: SessionOrigin;
@@ -90,6 +96,11 @@ export function openSignIn(options: SignInOptions): SignIn {
     library = null;
   });
   void states.ask();
+  const sweeper = setInterval(() => {
+    transact(db, tx => sweepSessions(tx, new Date(clock.now()), sweptAtOnce)).catch(error =>
+      options.log('warn', `what has expired could not be removed: ${messageOf(error)}`),
+    );
+  }, minutes(10)).unref();
 
   /** Gives a session that the library is about to store our token, our times and where it comes from. */
   async function beforeSession(userId: string): Promise<NewSessionFields> {
@@ -177,7 +188,10 @@ export function openSignIn(options: SignInOptions): SignIn {
       await current().catch(error => options.log('error', messageOf(error)));
       return states.states;
     },
-    [Symbol.dispose]: () => states[Symbol.dispose](),
+    [Symbol.dispose]: () => {
+      clearInterval(sweeper);
+      states[Symbol.dispose]();
+    },
   };
 }
 
