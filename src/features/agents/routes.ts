@@ -5,6 +5,7 @@ import { Problem } from '../../base/problem.ts';
 import type { Clock } from '../../base/time.ts';
 import type { Reader, Tenants } from '../../platform/db/db.ts';
 import type { Row } from '../../platform/db/schema.ts';
+import { requireMatch } from '../../platform/http/etag.ts';
 import { problemResponses, time } from '../../platform/http/schemas.ts';
 import type { Server } from '../../platform/http/server.ts';
 import { write } from '../../platform/http/write.ts';
@@ -249,7 +250,7 @@ export function agentRoutes(server: Server, deps: AgentDeps): void {
   server.patch(
     '/api/v1/agents/:id',
     {
-      config: { permission: 'agent.manage' },
+      config: { permission: 'agent.manage', conditional: true },
       schema: {
         tags: ['agents'],
         summary: 'Change an agent: its next version',
@@ -262,8 +263,12 @@ export function agentRoutes(server: Server, deps: AgentDeps): void {
       const actor = actorOf(request);
       if (request.body.model) await deps.requireModel(actor, request.body.model);
       return write(tenants, actor, now(), request, async tx => {
-        await agentFor(tx, principalOf(request), 'agent.manage', request.params.id);
-        return show(await changeAgent(tx, actor, now(), request.params.id, request.body), 0);
+        const { id } = request.params;
+        await agentFor(tx, principalOf(request), 'agent.manage', id);
+        await requireMatch(tx, request, agentView, async () =>
+          show(await getAgent(tx, actor, id), (await countOpenRuns(tx, actor)).get(id) ?? 0),
+        );
+        return show(await changeAgent(tx, actor, now(), id, request.body), 0);
       });
     },
   );

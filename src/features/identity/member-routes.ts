@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { idPattern } from '../../base/ids.ts';
 import type { Clock } from '../../base/time.ts';
 import type { Tenants } from '../../platform/db/db.ts';
+import { requireMatch } from '../../platform/http/etag.ts';
 import {
   longPageQuery,
   pageOf,
@@ -125,7 +126,7 @@ export function memberRoutes(server: Server, deps: { tenants: Tenants; clock: Cl
   server.patch(
     '/api/v1/members/:id',
     {
-      config: { permission: 'member.manage' },
+      config: { permission: 'member.manage', conditional: true },
       schema: {
         tags,
         summary: 'Change the role or the clearance of a member',
@@ -139,9 +140,13 @@ export function memberRoutes(server: Server, deps: { tenants: Tenants; clock: Cl
     },
     async request => {
       const principal = principalOf(request);
-      return write(tenants, principal.actor, now(), request, async tx =>
-        showMember(await changeMember(tx, principal, now(), request.params.id, request.body)),
-      );
+      const { id } = request.params;
+      return write(tenants, principal.actor, now(), request, async tx => {
+        await requireMatch(tx, request, memberView, async () =>
+          showMember(await getMember(tx, principal.actor.organizationId, id)),
+        );
+        return showMember(await changeMember(tx, principal, now(), id, request.body));
+      });
     },
   );
 

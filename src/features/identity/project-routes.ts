@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { idPattern } from '../../base/ids.ts';
 import type { Clock } from '../../base/time.ts';
 import type { Tenants } from '../../platform/db/db.ts';
+import { requireMatch } from '../../platform/http/etag.ts';
 import {
   longPageQuery,
   pageOf,
@@ -129,7 +130,7 @@ export function projectRoutes(server: Server, deps: { tenants: Tenants; clock: C
   server.patch(
     '/api/v1/projects/:id',
     {
-      config: { permission: 'project.manage' },
+      config: { permission: 'project.manage', conditional: true },
       schema: {
         tags,
         summary: 'Change a project',
@@ -147,9 +148,13 @@ export function projectRoutes(server: Server, deps: { tenants: Tenants; clock: C
       const principal = principalOf(request);
       const { team_id: teamId, ...rest } = request.body;
       const change = teamId === undefined ? rest : { ...rest, teamId };
-      return write(tenants, principal.actor, now(), request, async tx =>
-        show(await changeProject(tx, principal, now(), request.params.id, change)),
-      );
+      const { id } = request.params;
+      return write(tenants, principal.actor, now(), request, async tx => {
+        await requireMatch(tx, request, projectView, async () =>
+          show(await projectFor(tx, principal, 'project.manage', id)),
+        );
+        return show(await changeProject(tx, principal, now(), id, change));
+      });
     },
   );
 

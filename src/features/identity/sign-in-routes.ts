@@ -130,7 +130,8 @@ export function signInRoutes(server: Server, deps: SignInRouteDeps): void {
   server.post(
     '/api/v1/auth/second-step',
     {
-      config: publicSignIn,
+      // Codes are guessed for one account: the one whose password was right.
+      config: { ...publicSignIn, accountOf: request => signIn.pendingOf(request) },
       schema: {
         tags: ['sign-in'],
         summary: 'Finish a sign-in with a code of the authenticator app, or a backup code',

@@ -149,6 +149,7 @@ export function openSignIn(options: SignInOptions): SignIn {
 
   return {
     originOf: originOfRequest,
+    pendingOf: request => request.cookies[libraryCookie(https, 'two_factor')] ?? null,
     async call(request, reply, call) {
       const origin = originOfRequest(request);
       requireOwnOrigin(request, origin);
