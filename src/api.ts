@@ -161,6 +161,25 @@ function countedAs({ principal }: FastifyRequest): Counted | null {
   };
 }
 
+/** Addresses that the page has screens for. */
+export const screens: readonly string[] = [
+  '/',
+  '/sign-in',
+  '/set-password',
+  '/invitation',
+  '/account',
+  '/tasks',
+  '/tasks/*',
+  '/approvals',
+  '/approvals/*',
+  '/agents',
+  '/agents/*',
+  '/audit',
+  '/access',
+  '/system',
+  '/system/*',
+];
+
 /** The page: hashed files for ever, and its start page for every address that it has screens for. */
 async function pageRoutes(server: Server): Promise<void> {
   const html = await readFile(join(pageDirectory, 'index.html'), 'utf8').catch(() => null);
@@ -181,22 +200,7 @@ async function pageRoutes(server: Server): Promise<void> {
       ),
     prefix: '/',
   });
-  for (const path of [
-    '/',
-    '/sign-in',
-    '/set-password',
-    '/invitation',
-    '/account',
-    '/tasks',
-    '/tasks/*',
-    '/approvals',
-    '/approvals/*',
-    '/agents',
-    '/agents/*',
-    '/audit',
-    '/system',
-    '/system/*',
-  ]) {
+  for (const path of screens) {
     server.get(path, (_request, reply) => {
       const page = makePage();
       return reply
