@@ -15,11 +15,11 @@ export interface PageServer extends AsyncDisposable {
   signInPath(): Promise<string>;
 }
 
-export async function startPageServer(): Promise<PageServer> {
+export async function startPageServer(settings: Record<string, string> = {}): Promise<PageServer> {
   const dataDir = await mkdtemp(join(tmpdir(), 'guildhall-page-'));
   const child = spawn(process.execPath, [join(root, 'src/main.ts'), 'all'], {
     cwd: root,
-    env: { ...process.env, GUILDHALL_DATA: dataDir, PORT: '0' },
+    env: { ...process.env, GUILDHALL_DATA: dataDir, PORT: '0', ...settings },
     stdio: ['ignore', 'ignore', 'pipe'],
   });
   let said = '';
