@@ -9,6 +9,7 @@ import { Problem } from './base/problem.ts';
 import type { SignInProvider } from './base/sign-in-provider.ts';
 import type { TokenIssuer } from './base/token-issuer.ts';
 import { checkSettings, type Finding } from './config/checks.ts';
+import { passwordOf } from './config/fingerprint.ts';
 import { type Environment, type Reading, readValues } from './config/read.ts';
 import {
   type Resolved,
@@ -231,10 +232,8 @@ function toConfig(v: Values, { providers, issuers }: Outside): Config {
 /** A secret, and the password in it when it is an address. */
 function secretsIn(value: string | undefined): string[] {
   if (value === undefined) return [];
-  const password = URL.canParse(value) ? new URL(value).password : '';
-  if (password === '') return [value];
-  const plain = /%(?![0-9a-f]{2})/i.test(password) ? password : decodeURIComponent(password);
-  return [value, password, plain];
+  const password = passwordOf(value);
+  return password === null ? [value] : [value, password];
 }
 
 /** With a key, its provider; the model names are those the providers listed as their general choice in 2026. */

@@ -4,6 +4,7 @@
  */
 import type { Logger } from 'pino';
 import { messageOf, Problem } from './base/problem.ts';
+import { passwordOf } from './config/fingerprint.ts';
 import type { Config, SecretSources } from './config.ts';
 import {
   type Db,
@@ -95,7 +96,7 @@ function databasePassword(
   const from = secrets?.sources.get('DATABASE_URL');
   if (!secrets || !from) return {};
   const passwordIn = (url: string) => {
-    const password = decodeURIComponent(new URL(url).password);
+    const password = passwordOf(url) ?? '';
     redactor.learn(password);
     return password;
   };
