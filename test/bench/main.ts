@@ -5,6 +5,7 @@
 import { openDb, openPool } from '../../src/platform/db/db.ts';
 import { bareRound, ourRound, type RoundResult, startOurs } from './durable-run.ts';
 import { bareLatency, ourLatency } from './latency.ts';
+import { measureRequests } from './requests.ts';
 
 const runs = Number(process.argv[2] ?? 500);
 const rounds = Number(process.argv[3] ?? 5);
@@ -45,3 +46,4 @@ await pool.end();
 await ownerPool.end();
 await guildhall[Symbol.asyncDispose]();
 await database[Symbol.asyncDispose]();
+await measureRequests();
