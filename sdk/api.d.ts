@@ -7042,6 +7042,8 @@ export interface components {
             };
             organization_id: string;
             scopes: ("read" | "write" | "admin")[];
+            /** @description What the caller may do, on some project at least. */
+            permissions: ("organization.read" | "organization.manage" | "installation.manage" | "member.read" | "member.manage" | "service_account.read" | "service_account.manage" | "key.own" | "key.read" | "key.manage" | "audit.read" | "audit.export" | "secret.read" | "secret.manage" | "price.manage" | "project.create" | "team.create" | "project.read" | "project.manage" | "role.read" | "role.grant" | "task.read" | "task.create" | "task.control" | "approval.read" | "approval.decide" | "run.read" | "run.replay" | "event.read" | "usage.read" | "budget.read" | "budget.manage" | "team.read" | "team.manage" | "agent.read" | "agent.manage")[];
             /** @description Repeat it in `x-csrf-token` on writes; null for API keys. */
             csrf_token: string | null;
         };
@@ -7510,6 +7512,8 @@ export interface components {
             };
             organization_id: string;
             scopes: ("read" | "write" | "admin")[];
+            /** @description What the caller may do, on some project at least. */
+            permissions: ("organization.read" | "organization.manage" | "installation.manage" | "member.read" | "member.manage" | "service_account.read" | "service_account.manage" | "key.own" | "key.read" | "key.manage" | "audit.read" | "audit.export" | "secret.read" | "secret.manage" | "price.manage" | "project.create" | "team.create" | "project.read" | "project.manage" | "role.read" | "role.grant" | "task.read" | "task.create" | "task.control" | "approval.read" | "approval.decide" | "run.read" | "run.replay" | "event.read" | "usage.read" | "budget.read" | "budget.manage" | "team.read" | "team.manage" | "agent.read" | "agent.manage")[];
             /** @description Repeat it in `x-csrf-token` on writes; null for API keys. */
             csrf_token: string | null;
         };

@@ -224,7 +224,7 @@ describe('the page', { skip: chromiumPath ? false : 'Chromium is not installed h
   });
 
   test('an API key is shown once, works, and does not once it is revoked', async () => {
-    await page.goto(`${server.url}/system`);
+    await page.goto(`${server.url}/access`);
     await page.getByRole('button', { name: 'Create a key' }).click();
     const dialog = page.getByRole('dialog');
     await dialog.getByLabel('Name').fill('from the page');
@@ -268,6 +268,7 @@ describe('the page', { skip: chromiumPath ? false : 'Chromium is not installed h
         ['approvals', '/approvals', 'Approvals'],
         ['decided', '/approvals?show=decided', 'Approvals'],
         ['agents', '/agents', 'Agents'],
+        ['access', '/access', 'People and access'],
         ['system', '/system', 'System'],
       ] as const;
       for (const [name, path, title] of screens) {

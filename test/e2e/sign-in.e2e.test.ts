@@ -197,10 +197,10 @@ describe('signing in', { skip: chromiumPath ? false : 'Chromium is not installed
     const { context, page, faults } = await visit();
     await page.goto(url + (await server.signInPath()));
     await tasks(page);
-    await page.goto(`${url}/system`);
+    await page.goto(`${url}/access`);
     await page.getByRole('button', { name: 'Invite somebody' }).click();
     await page.getByLabel('E-mail address').fill('cat@example.com');
-    await page.getByLabel('Role').selectOption('viewer');
+    await page.getByLabel('Role', { exact: true }).selectOption('viewer');
     await page.getByRole('button', { name: 'Make the link' }).click();
     await page.getByText(`${url}/invitation#ghi_`).waitFor();
     await look(page, 'invitation-made');
@@ -208,7 +208,7 @@ describe('signing in', { skip: chromiumPath ? false : 'Chromium is not installed
     await page.getByRole('button', { name: 'Withdraw the invitation of cat@example.com' }).click();
     await page.getByRole('button', { name: 'Withdraw it' }).click();
     await page.getByText('withdrawn').first().waitFor();
-    await look(page, 'system');
+    await look(page, 'access');
 
     const { path } = await server
       .api<{ path: string }>('POST', '/api/v1/bootstrap', { email: 'root@example.com' })

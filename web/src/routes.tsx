@@ -125,6 +125,12 @@ const audit = createRoute({
   component: lazyRouteComponent(() => import('./audit/audit-page.tsx'), 'AuditPage'),
 });
 
+const access = createRoute({
+  getParentRoute: () => signedIn,
+  path: '/access',
+  component: lazyRouteComponent(() => import('./access/access-page.tsx'), 'AccessPage'),
+});
+
 const system = createRoute({
   getParentRoute: () => signedIn,
   path: '/system',
@@ -142,7 +148,7 @@ const routeTree = root.addChildren([
   signIn,
   setPassword,
   invitation,
-  signedIn.addChildren([account, tasks, task, approvals, agents, audit, system]),
+  signedIn.addChildren([account, tasks, task, approvals, agents, access, audit, system]),
 ]);
 
 export function createPageRouter(queryClient: QueryClient) {

@@ -5,8 +5,8 @@ import { type Db, transact } from '../../platform/db/db.ts';
 import { problemResponses } from '../../platform/http/schemas.ts';
 import type { Server } from '../../platform/http/server.ts';
 import { actorOf, memberOf, principalOf } from './access.ts';
-import { scopes } from './permissions.ts';
-import { requireWhole } from './principal.ts';
+import { permissions, scopes } from './permissions.ts';
+import { maySomewhere, requireWhole } from './principal.ts';
 import { clearSessionCookie, endSession, findSession, originOf, setSessionCookie } from './sessions.ts';
 import { createSignInLink, signInByLink } from './sign-in-links.ts';
 
@@ -17,6 +17,7 @@ const me = z
       .describe('Who asks: a member, a service account (`svc_…`) or an agent (`agt_…`).'),
     organization_id: z.string(),
     scopes: z.array(z.enum(scopes)),
+    permissions: z.array(z.enum(permissions)).describe('What the caller may do, on some project at least.'),
     csrf_token: z.string().nullable().describe('Repeat it in `x-csrf-token` on writes; null for API keys.'),
   })
   .meta({ id: 'Me' });
@@ -83,6 +84,7 @@ export function sessionRoutes(server: Server, deps: { db: Db; clock: Clock }): v
         member: { id: principal.subject.id, name: principal.subject.name, role: principal.subject.role },
         organization_id: principal.actor.organizationId,
         scopes: principal.scopes,
+        permissions: permissions.filter(permission => maySomewhere(principal, permission)),
         csrf_token: principal.csrfToken,
       };
     },

@@ -140,3 +140,18 @@ export const apiKeysQuery = queryOptions({
   queryKey: ['api-keys'],
   queryFn: async ({ signal }) => (await value(api.GET('/api/v1/api-keys', { signal }))).items,
 });
+
+export const membersQuery = queryOptions({
+  queryKey: ['members'],
+  queryFn: async ({ signal }) => (await value(api.GET('/api/v1/members', { signal }))).items,
+});
+
+export const projectsQuery = queryOptions({
+  queryKey: ['projects'],
+  queryFn: async ({ signal }) => (await value(api.GET('/api/v1/projects', { signal }))).items,
+});
+
+export const serviceAccountsQuery = queryOptions({
+  queryKey: ['service-accounts'],
+  queryFn: async ({ signal }) => (await value(api.GET('/api/v1/service-accounts', { signal }))).items,
+});

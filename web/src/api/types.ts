@@ -24,6 +24,9 @@ export type Account = Schemas['Account'];
 export type Session = Schemas['Session'];
 export type Passkey = Schemas['Passkey'];
 export type Invitation = Schemas['Invitation'];
+export type Member = Schemas['Member'];
+export type Project = Schemas['Project'];
+export type ServiceAccount = Schemas['ServiceAccount'];
 export type NewTask = NonNullable<
   paths['/api/v1/tasks']['post']['requestBody']
 >['content']['application/json'];

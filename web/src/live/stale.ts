@@ -49,6 +49,12 @@ export function isStale(batch: Batch, key: readonly unknown[], data: unknown): b
       return batch.types.has('team');
     case 'api-keys':
       return batch.types.has('api_key');
+    case 'members':
+      return batch.types.has('member');
+    case 'projects':
+      return batch.types.has('project');
+    case 'service-accounts':
+      return batch.types.has('service_account');
     default:
       return false;
   }

@@ -5,6 +5,7 @@ import {
   Activity,
   CircleQuestionMark,
   CircleUser,
+  KeyRound,
   ListTodo,
   LogOut,
   type LucideIcon,
@@ -23,7 +24,7 @@ import { Logo } from './logo.tsx';
 import { ThemeSwitch } from './theme-switch.tsx';
 
 interface Place {
-  to: '/' | '/approvals' | '/agents' | '/audit' | '/system';
+  to: '/' | '/approvals' | '/agents' | '/access' | '/audit' | '/system';
   label: string;
   icon: LucideIcon;
   /** Only for these roles; and on narrow screens it is reached from System. */
@@ -34,6 +35,7 @@ export const places: Place[] = [
   { to: '/', label: 'Tasks', icon: ListTodo },
   { to: '/approvals', label: 'Approvals', icon: CircleQuestionMark },
   { to: '/agents', label: 'Agents', icon: Users },
+  { to: '/access', label: 'Access', icon: KeyRound },
   { to: '/audit', label: 'Audit', icon: ScrollText, roles: ['owner', 'admin', 'auditor'] },
   { to: '/system', label: 'System', icon: Activity },
 ];
@@ -88,7 +90,7 @@ export function Navigation({ live, onPalette }: { live: LiveState; onPalette: ()
       </div>
       <nav
         aria-label="Main"
-        className="fixed inset-x-0 bottom-0 z-30 grid h-14 grid-cols-4 border-line border-t bg-sunken md:hidden"
+        className="fixed inset-x-0 bottom-0 z-30 grid h-14 grid-cols-5 border-line border-t bg-sunken md:hidden"
       >
         {places.map(place => (
           <NavLink key={place.to} place={place} narrow />

@@ -1,4 +1,4 @@
-/** The system: what it depends on and whether that works, what has been used, who may use it by program. */
+/** The system: what it depends on and whether that works, and what has been used. */
 import { useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import { CircleAlert, CircleCheck, CircleX } from 'lucide-react';
@@ -6,11 +6,9 @@ import type { ReactNode } from 'react';
 import { healthQuery, meQuery, usageQuery, versionQuery } from '../api/queries.ts';
 import type { Component } from '../api/types.ts';
 import { count, money, plural, shortCommit, words } from '../format.ts';
-import { Invitations } from '../members/invitations.tsx';
 import { Command, Id } from '../ui/copy.tsx';
 import { ProblemNote, Skeleton, SkeletonRows } from '../ui/feedback.tsx';
 import { PageHead, Section } from '../ui/page.tsx';
-import { ApiKeys } from './api-keys.tsx';
 
 export function SystemPage(): ReactNode {
   const { data: me } = useQuery(meQuery);
@@ -20,8 +18,6 @@ export function SystemPage(): ReactNode {
       <div className="max-w-4xl space-y-8 p-4 sm:p-5">
         <Components />
         <Usage />
-        {me?.scopes.includes('admin') && <Invitations />}
-        {me?.scopes.includes('admin') && <ApiKeys />}
         {['owner', 'admin', 'auditor'].includes(me?.member.role ?? '') && <Audit />}
         <About />
       </div>

@@ -66,6 +66,7 @@ function KeyRow({ apiKey }: { apiKey: ApiKey }): ReactNode {
     <li className="flex flex-wrap items-center gap-x-3 gap-y-1 px-3.5 py-2.5 text-sm">
       <span className={cn('min-w-0 flex-1 basis-40', dead && 'text-ink-3 line-through')}>
         <span className="font-medium">{apiKey.name}</span>{' '}
+        {apiKey.service_account_id && <span className="text-ink-3 text-xs">of a service account </span>}
         <code className="font-mono text-ink-3 text-xs">{apiKey.prefix}…</code>
       </span>
       <span className="text-ink-2 text-xs">{apiKey.scopes.join(', ')}</span>
@@ -91,6 +92,7 @@ function KeyRow({ apiKey }: { apiKey: ApiKey }): ReactNode {
           'never expires'
         )}
       </span>
+      {!dead && <Rotate apiKey={apiKey} />}
       <Button
         size="small"
         look="quiet"
@@ -110,6 +112,72 @@ function KeyRow({ apiKey }: { apiKey: ApiKey }): ReactNode {
         onConfirm={() => revoke.mutate()}
       />
     </li>
+  );
+}
+
+/** The old key works on for an hour, so that nothing has to stop. */
+function Rotate({ apiKey }: { apiKey: ApiKey }): ReactNode {
+  const queries = useQueryClient();
+  const [asking, setAsking] = useState(false);
+  const rotate = useMutation({
+    mutationFn: () =>
+      write(() =>
+        api.POST('/api/v1/api-keys/{id}/rotate', {
+          params: { path: { id: apiKey.id } },
+          body: { overlap_minutes: 60 },
+        }),
+      ),
+    onError: error => notify(error.message, 'failed'),
+    onSettled: () => queries.invalidateQueries({ queryKey: apiKeysQuery.queryKey }),
+  });
+  return (
+    <>
+      <Button
+        size="small"
+        look="quiet"
+        because={apiKey.replaced_by ? 'It was rotated already.' : null}
+        disabled={rotate.isPending}
+        aria-label={`Rotate ${apiKey.name}`}
+        onClick={() => setAsking(true)}
+      >
+        Rotate
+      </Button>
+      <Confirm
+        open={asking}
+        onOpenChange={setAsking}
+        title={`Rotate ${apiKey.name}?`}
+        description="A new key takes its place. This one works for an hour more."
+        confirm="Make the new key"
+        onConfirm={() => rotate.mutate()}
+      />
+      {rotate.data && (
+        <Shown secret={rotate.data.key} title="The new key is made" onClose={() => rotate.reset()} />
+      )}
+    </>
+  );
+}
+
+/** A key, this once. */
+function Shown({
+  secret,
+  title,
+  onClose,
+}: {
+  secret: string;
+  title: string;
+  onClose: () => void;
+}): ReactNode {
+  return (
+    <Dialog open onOpenChange={onClose} title={title} description="Copy it now: it is shown this once.">
+      <div className="space-y-4 px-5 py-4">
+        <Command text={secret} className="py-1.5 pl-3" />
+        <div className="flex justify-end">
+          <Button look="primary" onClick={onClose}>
+            I have it
+          </Button>
+        </div>
+      </div>
+    </Dialog>
   );
 }
 
@@ -140,25 +208,7 @@ function NewKey({ onClose }: { onClose: () => void }): ReactNode {
     event.preventDefault();
     create.mutate();
   }
-  if (create.data) {
-    return (
-      <Dialog
-        open
-        onOpenChange={onClose}
-        title="The key is made"
-        description="Copy it now: it is shown this once."
-      >
-        <div className="space-y-4 px-5 py-4">
-          <Command text={create.data.key} className="py-1.5 pl-3" />
-          <div className="flex justify-end">
-            <Button look="primary" onClick={onClose}>
-              I have it
-            </Button>
-          </div>
-        </div>
-      </Dialog>
-    );
-  }
+  if (create.data) return <Shown secret={create.data.key} title="The key is made" onClose={onClose} />;
   return (
     <Dialog open onOpenChange={open => !open && onClose()} title="Create an API key" className="max-w-md">
       <form onSubmit={submit} className="flex min-h-0 flex-col gap-4 overflow-y-auto px-5 py-4">
