@@ -228,3 +228,13 @@ test('DEP-13 every setting is used, and every setting that a document names exis
     [],
   );
 });
+
+test('X-13 no credential is compared letter by letter: by its hash in the database, or in constant time', () => {
+  const guards = program.filter(path => /^src\/(features\/identity|platform\/http)\//.test(path));
+  const compared =
+    /\b\w*(?:token|secret|password|signature|credential|csrf|api_?key)\w*(?:\)|\])?\s*[!=]==?\s*(?!null\b|undefined\b|true\b|false\b|['"`\d])\w/gi;
+  assert.equal([...'given.token === row.token'.matchAll(compared)].length, 1);
+  assert.equal([...'token === null; secret !== undefined'.matchAll(compared)].length, 0);
+  assert.deepEqual(found(guards, compared), []);
+  assert.match(read('src/features/identity/credentials.ts'), /\btimingSafeEqual\(/);
+});
