@@ -75,6 +75,17 @@ test('CMP-01 audit export, then audit verify --file: without a server, and one c
   await alone[Symbol.asyncDispose]();
 });
 
+test('the records of no organization have a chain of their own, for who manages the installation', async () => {
+  const { code, out } = await cli('audit', 'verify', '--system', '--json');
+  assert.equal(code, 0, out);
+  const found = JSON.parse(out);
+  assert.deepEqual([found.ok, found.organization_id], [true, 'system']);
+  assert.ok(found.records >= 1, 'that the signing key was made');
+  assert.equal((await cli('audit', 'export', '--system', '--out', 'system.jsonl')).code, 0);
+  const offline = JSON.parse((await shell.run('audit', 'verify', '--file', 'system.jsonl', '--json')).out);
+  assert.deepEqual([offline.ok, offline.organization_id], [true, 'system']);
+});
+
 test('a file that is not there, or is no export, is told', async () => {
   const missing = await shell.run('audit', 'verify', '--file', 'none.jsonl');
   assert.equal(missing.code, 2);

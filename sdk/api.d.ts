@@ -6385,6 +6385,12 @@ export interface paths {
             requestBody: {
                 content: {
                     "application/json": {
+                        /**
+                         * @description `system`: records that belong to no organization, for who manages the installation.
+                         * @default organization
+                         * @enum {string}
+                         */
+                        chain?: "organization" | "system";
                         /** @description Fingerprint of a key noted before. */
                         key?: string;
                         /** @description `head` of a former verification. */
@@ -6445,7 +6451,10 @@ export interface paths {
          */
         get: {
             parameters: {
-                query?: never;
+                query?: {
+                    /** @description `system`: records that belong to no organization, for who manages the installation. */
+                    chain?: "organization" | "system";
+                };
                 header?: never;
                 path?: never;
                 cookie?: never;

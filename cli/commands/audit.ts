@@ -50,6 +50,7 @@ export function auditCommands(program: Command, does: Does): void {
   audit
     .command('verify')
     .description('Verify that nothing recorded was changed, removed or inserted.')
+    .option('--system', 'the records that belong to no organization')
     .option('--file <path>', 'an exported file: needs no server')
     .option('--key <fingerprint>', 'with --file: the key that must have signed, noted before')
     .option('--head <number:hash>', 'a newest seal noted before, which must still be there')
@@ -57,12 +58,13 @@ export function auditCommands(program: Command, does: Does): void {
       'after',
       '\nExit code 1 when something is wrong.\n\nExamples:\n  ./guildhall audit verify\n  ./guildhall audit verify --file audit.jsonl --key 3f9a…',
     )
-    .action(does<{ file?: string; key?: string; head?: string }>(verify));
+    .action(does<Verify>(verify));
   audit
     .command('export')
     .description('Write all that was recorded, with its seals and public keys, to a file.')
     .requiredOption('--out <path>', 'where to')
-    .action(does<{ out: string }>(exportTo));
+    .option('--system', 'the records that belong to no organization')
+    .action(does<{ out: string; system?: boolean }>(exportTo));
 }
 
 /** A page may be empty though there is more to search: so many pages are asked for before that is told. */
@@ -116,21 +118,33 @@ function instant(name: string, given: string | undefined): string | undefined {
   return new Date(time).toISOString();
 }
 
-async function verify(call: Call, options: { file?: string; key?: string; head?: string }): Promise<number> {
+interface Verify {
+  system?: boolean;
+  file?: string;
+  key?: string;
+  head?: string;
+}
+
+async function verify(call: Call, options: Verify): Promise<number> {
   const head = options.head === undefined ? undefined : headOf(options.head);
   // Without a file `--key` is what it is everywhere, the API key: a server knows its own signing keys.
   const found = options.file
     ? await verifyFile(resolve(call.io.cwd, options.file), { key: fingerprintOf(options.key), head })
-    : await verifyHere(call, { head });
+    : await verifyHere(call, { head, chain: chainOf(options) });
   call.print(found, () => show(found));
   return found.ok ? exitCodes.ok : exitCodes.failed;
 }
 
 type Noted = { key?: string; head?: { number: number; hash: string } };
 
-async function verifyHere(call: Call, noted: Noted): Promise<Verification> {
+const chainOf = ({ system }: { system?: boolean }) => (system ? 'system' : 'organization');
+
+async function verifyHere(
+  call: Call,
+  body: Pick<Noted, 'head'> & { chain: ReturnType<typeof chainOf> },
+): Promise<Verification> {
   const { api } = await call.connect();
-  return value(api.POST('/api/v1/audit/verify', { body: noted }));
+  return value(api.POST('/api/v1/audit/verify', { body }));
 }
 
 async function verifyFile(path: string, noted: Noted): Promise<Verification> {
@@ -180,10 +194,12 @@ function show(found: Verification): string {
   ].join('\n');
 }
 
-async function exportTo(call: Call, options: { out: string }): Promise<void> {
+async function exportTo(call: Call, options: { out: string; system?: boolean }): Promise<void> {
   const { place } = await call.connect();
   const path = resolve(call.io.cwd, options.out);
-  const response = await fetch(`${place.url}/api/v1/audit/export`, { headers: headersOf(place) });
+  const response = await fetch(`${place.url}/api/v1/audit/export?chain=${chainOf(options)}`, {
+    headers: headersOf(place),
+  });
   if (!response.ok || !response.body) throw errorOf(response, await response.json().catch(() => null));
   const partial = `${path}.partial`;
   const file = await open(partial, 'w', 0o600).catch(error => {

@@ -3,6 +3,7 @@ import { after, test } from 'node:test';
 import { startTestApp } from '../../../test/harness/app.ts';
 import { sealAll, verifyText } from '../../../test/harness/audit.ts';
 import { addOrganization } from '../../../test/harness/organization.ts';
+import { addMember } from '../../../test/surface/callers.ts';
 
 const guildhall = await startTestApp({ roles: ['api'] });
 after(() => guildhall[Symbol.asyncDispose]());
@@ -129,6 +130,42 @@ test('CMP-01 the export verifies without the server, holds one organization, and
   assert.equal(found.organization_id, app.installation.organizationId);
   assert.ok(!text.includes(other.organizationId));
   assert.equal((await search('action=audit.export')).items.length, 1);
+});
+
+test('the chain of records of no organization is not for other organizations', async () => {
+  assert.equal((await api('POST', '/api/v1/audit/verify', { chain: 'system' })).status, 200);
+  for (const [method, path] of [
+    ['GET', '/api/v1/audit/export?chain=system'],
+    ['POST', '/api/v1/audit/verify'],
+  ] as const) {
+    const response = await fetch(`${app.url}${path}`, {
+      method,
+      headers: { authorization: `Bearer ${other.key}`, 'content-type': 'application/json' },
+      ...(method === 'POST' ? { body: '{"chain":"system"}' } : {}),
+    });
+    assert.equal(response.status, 403, path);
+  }
+});
+
+test('who is not cleared for every project cannot export their transcripts', async () => {
+  const auditor = await addMember(
+    db,
+    { id: 'system', organizationId: other.organizationId, requestId: 'test' },
+    'auditor',
+    new Date(),
+  );
+  const exported = () => fetch(`${app.url}/api/v1/audit/export`, { headers: auditor.headers });
+  assert.equal((await exported()).status, 200);
+  await db
+    .updateTable('projects')
+    .set({ classification: 'restricted' })
+    .where('organization_id', '=', other.organizationId)
+    .execute();
+  const refused = await exported();
+  assert.deepEqual(
+    [refused.status, ((await refused.json()) as { code: string }).code],
+    [403, 'clearance_missing'],
+  );
 });
 
 test('another organization sees its own audit only', async () => {

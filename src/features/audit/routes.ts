@@ -8,8 +8,9 @@ import { cursorQuery, pageOf, problemResponses, time, timeOrNull } from '../../p
 import type { Server } from '../../platform/http/server.ts';
 import { type Actor, appendAudit } from '../../platform/journal/facts.ts';
 import type { Sealer } from '../../platform/secrets/sealer.ts';
-import { actorOf } from '../identity/access.ts';
-import { type Reading, readChain } from './chain.ts';
+import { actorOf, principalOf } from '../identity/access.ts';
+import { may, type Principal, permissionMissing } from '../identity/principal.ts';
+import { type Reading, readChain, readingWith } from './chain.ts';
 import { exportLines } from './export-format.ts';
 import { auditClasses } from './seal-format.ts';
 import { readSealedUpTo } from './sealing.ts';
@@ -105,6 +106,11 @@ const showSeal = (row: SealRow): z.output<typeof auditSeal> => ({
 const text = z.string().min(1).max(200);
 const instant = z.iso.datetime({ offset: true });
 const sha256Form = /^[0-9a-f]{64}$/;
+const chain = z
+  .enum(['organization', 'system'])
+  .default('organization')
+  .describe('`system`: records that belong to no organization, for who manages the installation.');
+type Chain = z.output<typeof chain>;
 
 export function auditRoutes(server: Server, deps: AuditRouteDeps): void {
   const { db, tenants, clock } = deps;
@@ -113,6 +119,13 @@ export function auditRoutes(server: Server, deps: AuditRouteDeps): void {
     (actor: Actor): Reading =>
     work =>
       tenants.within(actor, work);
+  /** The chain that is asked for: of the organization, or that of records that belong to none. */
+  const chainOf = (principal: Principal, chain: Chain): { id: string; reading: Reading } => {
+    if (chain === 'organization')
+      return { id: principal.actor.organizationId, reading: readingOf(principal.actor) };
+    if (!may(principal, 'installation.manage')) throw permissionMissing('installation.manage');
+    return { id: 'system', reading: readingWith(db) };
+  };
 
   server.get(
     '/api/v1/audit',
@@ -206,6 +219,7 @@ export function auditRoutes(server: Server, deps: AuditRouteDeps): void {
           'Takes as long as reading all that was recorded. That it was done, and with what result, is recorded.',
         body: z
           .strictObject({
+            chain,
             key: z.string().regex(sha256Form).optional().describe('Fingerprint of a key noted before.'),
             head: z
               .strictObject({
@@ -216,34 +230,35 @@ export function auditRoutes(server: Server, deps: AuditRouteDeps): void {
               .optional()
               .describe('`head` of a former verification.'),
           })
-          .default({}),
+          .default({ chain: 'organization' }),
         response: { 200: verification, ...problemResponses },
       },
     },
     async request => {
       const actor = actorOf(request);
-      const { organizationId } = actor;
-      if (verifying.has(organizationId))
+      const { chain: asked, ...noted } = request.body;
+      const { id, reading } = chainOf(principalOf(request), asked);
+      if (verifying.has(id))
         throw new Problem(
           'exhausted',
           'verification_under_way',
           'The audit is being verified just now. Wait for that to end.',
           { retryAfterSeconds: 10 },
         );
-      verifying.add(organizationId);
+      verifying.add(id);
       try {
-        const result = await verifyStored(deps, readingOf(actor), organizationId, request.body);
+        const result = await verifyStored(deps, reading, id, noted);
         const found = {
           findings: result.findings_total,
           head: result.head?.number ?? 0,
           records: result.records,
         };
         await tenants.within(actor, tx =>
-          appendAudit(tx, actor, now(), 'audit.verify', null, result.ok ? 'ok' : 'failed', found),
+          appendAudit(tx, actor, now(), 'audit.verify', id, result.ok ? 'ok' : 'failed', found),
         );
         return result;
       } finally {
-        verifying.delete(organizationId);
+        verifying.delete(id);
       }
     },
   );
@@ -258,6 +273,7 @@ export function auditRoutes(server: Server, deps: AuditRouteDeps): void {
         summary: 'Everything that verifying needs, as lines of JSON',
         description:
           'Keys, seals and records of the organization (docs/operating/audit.md has the format), to be verified without a server by `guildhall audit verify --file`.',
+        querystring: z.strictObject({ chain }),
         response: {
           200: z.unknown().describe('Lines of JSON, application/x-ndjson.'),
           ...problemResponses,
@@ -266,16 +282,24 @@ export function auditRoutes(server: Server, deps: AuditRouteDeps): void {
     },
     async (request, reply) => {
       const actor = actorOf(request);
-      const { organizationId } = actor;
+      const principal = principalOf(request);
+      // Transcripts of all projects are in it, and without them it would prove nothing.
+      if (principal.reach.hidden.size > 0)
+        throw new Problem(
+          'forbidden',
+          'clearance_missing',
+          'The export holds the transcripts of all projects, and your clearance does not reach some. Ask somebody whose does.',
+        );
+      const { id, reading } = chainOf(principal, request.query.chain);
       const at = now();
       // Before anything leaves: an export that breaks off has been one too.
-      await tenants.within(actor, tx => appendAudit(tx, actor, at, 'audit.export', null, 'ok'));
-      const header = { organizationId, exportedAt: time(at), sealedUpTo: await readSealedUpTo(db) };
-      const lines = exportLines(readChain(readingOf(actor), organizationId), header);
+      await tenants.within(actor, tx => appendAudit(tx, actor, at, 'audit.export', id, 'ok'));
+      const header = { organizationId: id, exportedAt: time(at), sealedUpTo: await readSealedUpTo(db) };
+      const lines = exportLines(readChain(reading, id), header);
       return reply
         .type('application/x-ndjson')
         .header('cache-control', 'no-store')
-        .header('content-disposition', `attachment; filename="audit-${organizationId}.jsonl"`)
+        .header('content-disposition', `attachment; filename="audit-${id}.jsonl"`)
         .send(Readable.from(lines));
     },
   );

@@ -17,7 +17,7 @@ export function Chain(): ReactNode {
   const seals = useQuery(sealsQuery);
   const verified = useQuery(verifiedQuery);
   const verify = useMutation({
-    mutationFn: () => write(() => api.POST('/api/v1/audit/verify', { body: {} })),
+    mutationFn: () => write(() => api.POST('/api/v1/audit/verify', { body: { chain: 'organization' } })),
     onSettled: () => {
       void queries.invalidateQueries({ queryKey: verifiedQuery.queryKey });
       void queries.invalidateQueries({ queryKey: sealsQuery.queryKey });
