@@ -1,6 +1,6 @@
 /** The tables of sign-in as types (migration 0002). */
 import type { ColumnType, Generated } from 'kysely';
-import type { RoleName } from './schema.ts';
+import type { RoleName } from './schema-access.ts';
 
 type Time = ColumnType<Date, Date, Date>;
 type TimeOrNull = ColumnType<Date | null, Date | null | undefined, Date | null>;
