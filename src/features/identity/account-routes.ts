@@ -36,6 +36,13 @@ const session = z
   })
   .meta({ id: 'Session' });
 
+/** Guessing the password or a code of somebody whose browser stands open is counted like signing in. */
+export const guarded = {
+  signedIn: true,
+  limit: 'login',
+  accountOf: (request: FastifyRequest) => request.principal?.session?.userId ?? null,
+} as const;
+
 /** The person and session of a request. @throws Problem `session_needed` for programs. */
 export function personOf(request: FastifyRequest): { id: string; userId: string } {
   const found = principalOf(request).session;
@@ -84,7 +91,7 @@ export function accountRoutes(server: Server, deps: SignInRouteDeps): void {
   server.post(
     '/api/v1/account/password',
     {
-      config: { signedIn: true, limit: 'login' },
+      config: guarded,
       schema: {
         tags: ['account'],
         summary: 'Set or change your password; all your other sessions end',

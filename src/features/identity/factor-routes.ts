@@ -8,7 +8,7 @@ import { problemResponses, timeOrNull } from '../../platform/http/schemas.ts';
 import type { Server } from '../../platform/http/server.ts';
 import { appendAudit } from '../../platform/journal/facts.ts';
 import { actorOf } from './access.ts';
-import { personOf } from './account-routes.ts';
+import { guarded, personOf } from './account-routes.ts';
 import { setSessionCookie } from './sessions.ts';
 import type { LibraryAnswer } from './sign-in.ts';
 import { problemOf } from './sign-in-faults.ts';
@@ -25,9 +25,6 @@ const passkey = z
 
 const withPassword = z.strictObject({ password: z.string().min(1).max(1_000) });
 const codes = z.array(z.string()).describe('Each signs in once in place of a code; shown this once.');
-
-/** Guessing a password or code of somebody whose browser stands open is counted like signing in. */
-const guarded = { signedIn: true, limit: 'login' } as const;
 
 export function factorRoutes(server: Server, deps: SignInRouteDeps): void {
   const { db, clock, signIn } = deps;

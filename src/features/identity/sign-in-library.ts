@@ -144,7 +144,9 @@ export async function createLibrary(options: LibraryOptions): Promise<Library> {
     appName,
     secret: options.secret,
     basePath: libraryPath,
-    baseURL: options.publicUrl ?? { allowedHosts: ['*'], protocol: 'http' },
+    baseURL: options.publicUrl
+      ? new URL(options.publicUrl).origin
+      : { allowedHosts: ['*'], protocol: 'http' },
     database: { db: options.db as never, type: 'postgres', transaction: true },
     telemetry: { enabled: false },
     rateLimit: { enabled: false },

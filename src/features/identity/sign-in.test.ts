@@ -312,3 +312,22 @@ test('of the library only what we use is there: its own routes answer 404', asyn
     }
   }
 });
+
+test('whoever guesses at a browser that stands open is stopped after five tries, on every route together', async () => {
+  await using strict = await startTestApp({ roles: ['api'] });
+  const made = await strict.api<{ path: string }>('POST', '/api/v1/invitations', {
+    email: 'open@example.com',
+  });
+  const visitor = newVisitor(strict.app.url as string);
+  const token = made.body.path.split('#')[1];
+  await visitor.json('POST', '/api/v1/auth/invitation/accept', { token, name: 'Open', password: good });
+  await visitor.refresh();
+  const statuses: number[] = [];
+  for (let n = 0; n < 4; n++) {
+    const guess = { current_password: `guess number ${n}`, new_password: `${good} indeed` };
+    statuses.push((await visitor.send('POST', '/api/v1/account/password', guess)).status);
+    const other = { password: `guess number ${n}` };
+    statuses.push((await visitor.send('POST', '/api/v1/account/second-factor/remove', other)).status);
+  }
+  assert.deepEqual(statuses, [403, 403, 403, 403, 403, 429, 429, 429]);
+});

@@ -13,7 +13,7 @@ import { Field, Input } from '../ui/field.tsx';
 import { Section } from '../ui/page.tsx';
 import { When } from '../ui/time.tsx';
 import { notify } from '../ui/toast.tsx';
-import { Box } from './account-page.tsx';
+import { Box } from './box.tsx';
 
 export function Passkeys(): ReactNode {
   const passkeys = useQuery(passkeysQuery);

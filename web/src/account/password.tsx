@@ -10,7 +10,7 @@ import { ProblemNote } from '../ui/feedback.tsx';
 import { Field, Input } from '../ui/field.tsx';
 import { Section } from '../ui/page.tsx';
 import { notify } from '../ui/toast.tsx';
-import { Box } from './account-page.tsx';
+import { Box } from './box.tsx';
 
 export function Password({ account }: { account: Account }): ReactNode {
   const [open, setOpen] = useState(false);

@@ -7,7 +7,7 @@ import type { Account } from '../api/types.ts';
 import { Button } from '../ui/button.tsx';
 import { ProblemNote } from '../ui/feedback.tsx';
 import { Section } from '../ui/page.tsx';
-import { Box } from './account-page.tsx';
+import { Box } from './box.tsx';
 
 export function Providers({ account }: { account: Account }): ReactNode {
   const { data: methods } = useQuery(signInMethodsQuery);

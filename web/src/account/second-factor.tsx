@@ -10,7 +10,7 @@ import { ProblemNote } from '../ui/feedback.tsx';
 import { Field, Input } from '../ui/field.tsx';
 import { Section } from '../ui/page.tsx';
 import { notify } from '../ui/toast.tsx';
-import { Box } from './account-page.tsx';
+import { Box } from './box.tsx';
 import { QrCode } from './qr-code.tsx';
 import { useRenewedSession } from './renewed-session.ts';
 
