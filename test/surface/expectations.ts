@@ -218,7 +218,7 @@ export const expectations: Record<string, Expectation> = {
 /** The page and its files: a frame without data. Only there when it was built. */
 // biome-ignore format: a line a route
 export const ofThePage: RegExp[] = [
-  /^GET \/(?:sign-in|set-password|invitation|account|tasks|approvals|agents|audit|system)?(?:\/\*)?$/,
+  /^GET \/(?:sign-in|set-password|invitation|account|access|audit|tasks|approvals|agents|access|audit|system)?(?:\/\*)?$/,
   /^GET \/(?:assets\/.*|[\w.-]+\.(?:html|svg|png|ico|js|css|webmanifest|txt))$/,
 ];
 

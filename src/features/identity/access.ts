@@ -22,7 +22,7 @@ import {
   permissionMissing,
 } from './principal.ts';
 import { findRunOfToken } from './run-tokens.ts';
-import { findSession } from './sessions.ts';
+import { findSession, sessionTokenOf } from './sessions.ts';
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -131,7 +131,7 @@ async function authenticate(request: FastifyRequest, deps: AccessDeps, denials: 
     'sign_in_required',
     'Sign in first, or send an API key as `Authorization: Bearer ghk_…`.',
   );
-  if (request.headers.authorization !== undefined || request.headers.cookie !== undefined) {
+  if (request.headers.authorization !== undefined || sessionTokenOf(request) !== null) {
     const actor = { id: 'anonymous', organizationId: deps.installationId, requestId: request.id };
     await denials.record(request, actor, problem);
   }

@@ -37,7 +37,7 @@ test('X-28 who is refused is on record: who, what, why, from where; what was sho
   assert.ok(!JSON.stringify(await records()).includes('wwww'));
 });
 
-test('without any credential nothing is recorded: that is how everybody begins', async () => {
+test('X-28 without any credential nothing is recorded: that is how everybody begins', async () => {
   const before = (await records()).length;
   await fetch(`${guildhall.app.url}/api/v1/tasks`);
   assert.equal((await records()).length, before);

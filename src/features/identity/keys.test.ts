@@ -30,7 +30,7 @@ async function newKey(input: object = {}): Promise<{ id: string; key: string }> 
   return made.body;
 }
 
-test('IAM-03 a key works; the database holds its hash only, and it is shown once', async () => {
+test('IAM-03 X-40 a key works; the database holds its hash only, and it is shown once', async () => {
   const { id, key } = await newKey();
   assert.match(key, /^ghk_[A-Za-z0-9_-]{43}$/);
   assert.deepEqual((await as(key)).body.scopes, ['read', 'write']);

@@ -68,7 +68,7 @@ test('IAM-02 a key is traded for a token that works for a quarter of an hour and
   assert.equal(await isBelieved(token), false);
 });
 
-test('IAM-02 what the server itself signed is refused when a claim or the header is wrong', async () => {
+test('IAM-02 X-40 what the server itself signed is refused when a claim or the header is wrong', async () => {
   const at = Math.floor(clock.now() / 1_000);
   assert.equal(await isBelieved(await forge()), true, 'nothing changed');
   const wrong: Record<string, [JWTPayload, object?]> = {
