@@ -6,6 +6,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { type Db, transact } from '../../platform/db/db.ts';
 import { type Actor, appendAudit } from '../../platform/journal/facts.ts';
 import { findSessionByToken, type OpenedSession, setSessionCookie } from './sessions.ts';
+import { spendCode } from './used-codes.ts';
 import { findUserByEmail } from './users.ts';
 
 export interface OutcomeDeps {
@@ -39,6 +40,19 @@ export async function admitPerson(
     throw error;
   }
   setSessionCookie(request, reply, opened);
+}
+
+/** Whether a code that has opened a session was new; otherwise the session is taken back. */
+export async function isFirstUse(
+  { db }: OutcomeDeps,
+  now: Date,
+  opened: OpenedSession,
+  code: string,
+): Promise<boolean> {
+  const session = await findSessionByToken(db, now, opened.token);
+  if (session && (await spendCode(db, now, session.userId, code))) return true;
+  if (session) await db.deleteFrom('sessions').where('id', '=', session.id).execute();
+  return false;
 }
 
 /** Records that somebody was not let in. What they typed is not kept: it may be a password in the wrong field. */

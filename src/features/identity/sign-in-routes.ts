@@ -8,7 +8,7 @@ import type { Server } from '../../platform/http/server.ts';
 import { passwordLength } from './passwords.ts';
 import type { LibraryAnswer, LibraryCall, SignIn } from './sign-in.ts';
 import { problemOf, providerFault } from './sign-in-faults.ts';
-import { admitPerson, type OutcomeDeps, recordRefusal } from './sign-in-outcome.ts';
+import { admitPerson, isFirstUse, type OutcomeDeps, recordRefusal } from './sign-in-outcome.ts';
 
 export interface SignInRouteDeps extends OutcomeDeps {
   clock: Clock;
@@ -60,10 +60,15 @@ export function signInRoutes(server: Server, deps: SignInRouteDeps): void {
   const attempt = async (
     request: FastifyRequest,
     reply: FastifyReply,
-    call: LibraryCall,
+    call: LibraryCall & { onceOnly?: string },
     email?: string,
   ): Promise<LibraryAnswer> => {
     const answer = await signIn.call(request, reply, call);
+    if (answer.session && call.onceOnly && !(await isFirstUse(deps, now(), answer.session, call.onceOnly))) {
+      const problem = problemOf({ status: 401, fault: 'invalid_code', body: {} });
+      await recordRefusal(deps, now(), request, { method: call.by, reason: 'code_used' });
+      throw problem;
+    }
     if (answer.session) {
       await admitPerson(deps, now(), request, reply, answer.session, call.by);
     } else if (answer.status >= 400) {
@@ -146,7 +151,8 @@ export function signInRoutes(server: Server, deps: SignInRouteDeps): void {
       const { code, kind } = request.body;
       const path = kind === 'app' ? '/two-factor/verify-totp' : '/two-factor/verify-backup-code';
       const by = kind === 'app' ? 'password and app' : 'password and backup code';
-      await attempt(request, reply, { path, body: { code }, by });
+      const onceOnly = kind === 'app' ? code : undefined;
+      await attempt(request, reply, { path, body: { code }, by, onceOnly });
       return { signed_in: true as const };
     },
   );

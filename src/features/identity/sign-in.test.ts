@@ -145,8 +145,14 @@ test('a second factor: set up, needed from then on, by app or backup code, each 
   assert.equal((await other.send('GET', '/api/v1/me')).status, 401, 'half a sign-in is none');
   const guess = await other.json('POST', '/api/v1/auth/second-step', { code: '000000' });
   assert.equal(guess.body.code, 'code_wrong');
-  const right = await other.json('POST', '/api/v1/auth/second-step', { code: codeOf(secret) });
+  const used = codeOf(secret);
+  const right = await other.json('POST', '/api/v1/auth/second-step', { code: used });
   assert.deepEqual(right.body, { signed_in: true }, JSON.stringify(right.body));
+  const watcher = visit();
+  await watcher.json('POST', '/api/v1/auth/password', { email, password: good });
+  const replayed = await watcher.json('POST', '/api/v1/auth/second-step', { code: used });
+  assert.equal(replayed.body.code, 'code_wrong', 'a code that was seen is worth nothing');
+  assert.equal((await watcher.send('GET', '/api/v1/me')).status, 401);
   assert.equal((await other.send('GET', '/api/v1/me')).status, 200);
 
   const [backup = ''] = codes;
