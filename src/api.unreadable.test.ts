@@ -89,3 +89,21 @@ test('a request for another host is refused: a foreign name that was made to poi
   assert.equal(statusOf(await asHost('10.1.2.3:4000', '/livez')), 200);
   assert.equal(statusOf(await asHost(`evil.example:${port}`, '/livez')), 421);
 });
+
+test('a client that sends its header byte by byte is cut off, and holds up nobody', async () => {
+  const answer = await new Promise<string>((resolve, reject) => {
+    let text = '';
+    const socket = connect(Number(port), hostname, () =>
+      socket.write(`GET /livez HTTP/1.1\r\nHost: ${host}\r\nX: `),
+    );
+    const drip = setInterval(() => socket.write('x'), 500);
+    socket.on('data', chunk => (text += chunk));
+    socket.on('error', () => {});
+    socket.on('close', () => {
+      clearInterval(drip);
+      resolve(text);
+    });
+    socket.setTimeout(50_000, () => reject(new Error('it was not cut off')));
+  });
+  assert.deepEqual([statusOf(answer), codeOf(answer)], [408, 'request_too_slow']);
+});

@@ -30,23 +30,35 @@ export interface Counted {
 
 /** Counts by address. To be called before the hook that finds out who asks. */
 export function limitAddresses(server: Server, limiter: Limiter): void {
+  const count = async (reply: FastifyReply, counted: [LimitName, string][]) => {
+    for (const [name, subject] of counted) {
+      const verdict = limiter.take(name, subject);
+      requireRoom(reply, verdict instanceof Promise ? await verdict : verdict);
+    }
+  };
   server.addHook('onRequest', async (request, reply) => {
     const { limit, url } = request.routeOptions.config;
     if (limit === 'none') return;
     const address = addressOf(request);
-    requireRoom(reply, await limiter.take('address', address));
-    requireRoom(reply, await limiter.take('global', 'all'));
-    if (limit === 'login') requireRoom(reply, await limiter.take('login_address', address));
-    if (limit === 'webhook') requireRoom(reply, await limiter.take('webhook', `${address} ${url}`));
+    const counted: [LimitName, string][] = [
+      ['address', address],
+      ['global', 'all'],
+    ];
+    if (limit === 'login') counted.push(['login_address', address]);
+    if (limit === 'webhook') counted.push(['webhook', `${address} ${url}`]);
+    await count(reply, counted);
   });
   // With the body, which names the account.
-  server.addHook('preHandler', async (request, reply) => {
-    if (request.routeOptions.config.limit !== 'login') return;
+  const countAccount = async (request: FastifyRequest, reply: FastifyReply) => {
     const account = accountOf(request);
     if (account === null) return;
     const verdict = await limiter.take('login', `${addressOf(request)} ${account}`);
     show(reply, verdict);
     requireRoom(reply, verdict);
+  };
+  server.addHook('onRoute', route => {
+    if (route.config?.limit === 'login')
+      route.preHandler = [countAccount, ...[route.preHandler ?? []].flat()];
   });
 }
 
@@ -63,11 +75,16 @@ export function limitPrincipals(
     if (name === null) return;
     // Who is signed in may guess a password or a code no oftener than who is not.
     const subject = name === 'login' ? `${counted.user} ${request.routeOptions.url}` : counted.user;
-    const verdict = await limiter.take(name, subject);
+    const first = limiter.take(name, subject);
+    const verdict = first instanceof Promise ? await first : first;
     show(reply, verdict);
     requireRoom(reply, verdict);
-    if (counted.apiKeyId !== null) requireRoom(reply, await limiter.take('key', counted.apiKeyId));
-    requireRoom(reply, await limiter.take('organization', counted.organizationId));
+    if (counted.apiKeyId !== null) {
+      const ofKey = limiter.take('key', counted.apiKeyId);
+      requireRoom(reply, ofKey instanceof Promise ? await ofKey : ofKey);
+    }
+    const ofAll = limiter.take('organization', counted.organizationId);
+    requireRoom(reply, ofAll instanceof Promise ? await ofAll : ofAll);
   });
 }
 

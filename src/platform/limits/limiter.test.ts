@@ -126,7 +126,7 @@ test('X-14 RL-01 without its store sign-in is closed, everything else is counted
   clock.advance(minutes(2)); // What was held ahead is over.
   for (let i = 0; i < 3; i++) {
     await assert.rejects(
-      limiter.take('login', 'outage'),
+      async () => limiter.take('login', 'outage'),
       (error: { code?: string; status?: number }) =>
         error.code === 'limits_unavailable' && error.status === 503,
     );

@@ -27,7 +27,7 @@ const mostLeases = 10_000;
 /** While the store does not answer. */
 const mostLocalCounters = 20_000;
 /** How long a request waits for the store, and how long it is left alone after it has failed. */
-const storeLimitMs = 2_000;
+const storeLimitMs = 5_000;
 const storePauseMs = 1_000;
 
 const closedWithoutStore: ReadonlySet<LimitName> = new Set(['login', 'login_address']);
@@ -79,12 +79,17 @@ export class Limiter {
     return this.#options.clock.now() >= this.#pausedUntil;
   }
 
-  /** Counts one request. @throws Problem `limits_unavailable` when sign-ins cannot be counted. */
-  async take(name: LimitName, subject: string): Promise<Verdict> {
+  /**
+   * Counts one request; at once when this process holds points, which is nearly always.
+   * @throws Problem `limits_unavailable` when sign-ins cannot be counted.
+   */
+  take(name: LimitName, subject: string): Verdict | Promise<Verdict> {
     const key = `${name}:${subject}`;
     const quota = this.#options.quotas[name];
-    const leased = this.#takeLeased(name, quota, this.#leases.get(key));
-    if (leased) return leased;
+    return this.#takeLeased(name, quota, this.#leases.get(key)) ?? this.#takeElsewhere(name, quota, key);
+  }
+
+  async #takeElsewhere(name: LimitName, quota: number, key: string): Promise<Verdict> {
     let outage: unknown;
     if (this.works) {
       try {
