@@ -7,7 +7,7 @@ import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import type { PoolSettings } from '../../src/platform/db/db.ts';
 import { startTestApp, type TestApp } from '../harness/app.ts';
-import { openTestDatabase } from '../harness/database.ts';
+import { openTestDatabase, type TestDatabase } from '../harness/database.ts';
 import { recordRoutes } from '../harness/routes.ts';
 import { generousLimits } from './limits.ts';
 import { addSide, rowsOf, type Side, visit } from './two-organizations.ts';
@@ -21,12 +21,12 @@ interface Stage extends AsyncDisposable {
   other: Side;
 }
 
-/** A server with two organizations. @param app changes the connections of requests. */
+/** A server with two organizations. @param change other connections for requests and for the system. */
 async function open(
-  change: (database: Awaited<ReturnType<typeof openTestDatabase>>) => PoolSettings,
+  change: (database: TestDatabase) => { app?: PoolSettings; system?: PoolSettings },
 ): Promise<Stage> {
   const database = await openTestDatabase();
-  const altered = { ...database, app: change(database) };
+  const altered = { ...database, ...change(database) };
   const guildhall = await startTestApp({ roles: ['api'], env: generousLimits, database: altered });
   const one = await addSide(guildhall, 'heliotrope', 47_110_815);
   const other = await addSide(guildhall, 'zanzibar', 58_220_926);
@@ -41,7 +41,7 @@ async function open(
   };
 }
 
-const plain = await open(database => database.app);
+const plain = await open(() => ({}));
 after(() => plain[Symbol.asyncDispose]());
 const routes = [...recorded];
 
@@ -104,7 +104,11 @@ test('what is taken out of a statement is each comparison with the organization,
 
 test('ADV-01 with the filters of the application taken out, row-level security alone lets nothing through', async t => {
   const stripped = strippingClient();
-  await using stage = await open(database => ({ ...database.app, Client: stripped.Client as never }));
+  const Client = stripped.Client as never;
+  await using stage = await open(({ app, system }) => ({
+    app: { ...app, Client },
+    system: { ...system, Client },
+  }));
   const { guildhall, one, other } = stage;
   const before = await rowsOf(guildhall.database.db, other.organizationId);
   const { asked, leaks, broken } = await visit(guildhall, routes, one, other);
@@ -117,7 +121,11 @@ test('ADV-01 with the filters of the application taken out, row-level security a
 
 test('and without row-level security the same run leaks: what was taken out is what had held', async t => {
   const stripped = strippingClient();
-  await using stage = await open(database => ({ ...database.system, Client: stripped.Client as never }));
+  const Client = stripped.Client as never;
+  await using stage = await open(({ system }) => ({
+    app: { ...system, Client },
+    system: { ...system, Client },
+  }));
   const { guildhall, one, other } = stage;
   const before = await rowsOf(guildhall.database.db, other.organizationId);
   const { leaks } = await visit(guildhall, routes, one, other);

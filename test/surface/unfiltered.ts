@@ -1,8 +1,8 @@
 /**
  * The application with its own organization filters taken out, at the last place where they can be seen: the SQL that
- * requests send. What is stripped is every comparison `organization_id = $n` (also of an alias, quoted or not) in
- * statements of the requests' connections; the parameter stays, as `$n::text is not null`. Not stripped: values that
- * are inserted, and comparisons that the program makes itself with rows that it has read.
+ * the server sends, for requests and for the system. What is stripped is every comparison `organization_id = $n` (also
+ * of an alias, quoted or not); the parameter stays, as `$n::text is not null`. Not stripped: values that are inserted,
+ * and comparisons that the program makes itself with rows that it has read.
  */
 import pg from 'pg';
 

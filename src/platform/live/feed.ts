@@ -71,7 +71,7 @@ export async function openFeed(
     );
   }
   const client = new Client(tenants, sink, options);
-  const subscription = await tail.subscribe(events => client.take(events));
+  const subscription = await tail.subscribe(options.organizationId, events => client.take(events));
   try {
     const from = start && (await isPast(tenants, options, start)) ? start : subscription.from;
     return { begin: () => client.begin(from, subscription.from), stop: subscription.stop };

@@ -48,9 +48,9 @@ interface Follower {
   from: { xid: string; seq: string };
   stop(): void;
 }
-async function follow(tail: EventTail): Promise<Follower> {
+async function follow(tail: EventTail, organizationId = 'org_a'): Promise<Follower> {
   const types: string[] = [];
-  const { from, stop } = await tail.subscribe((events: readonly LiveEvent[]) => {
+  const { from, stop } = await tail.subscribe(organizationId, (events: readonly LiveEvent[]) => {
     for (const event of events) types.push(event.type);
   });
   return { types, from, stop };
@@ -64,6 +64,16 @@ test('events come in the order of their transactions, each once, from the moment
   await append('three');
   await until(() => types.length >= 3);
   assert.deepEqual(types, ['one', 'two', 'three']);
+});
+
+test('ADV-01 who listens for one organization is handed nothing of another', async () => {
+  await using tail = new EventTail(db, fail, 5);
+  const [mine, theirs] = [await follow(tail), await follow(tail, 'org_b')];
+  await append('mine');
+  await transact(db, tx => appendEvent(tx, { ...actor, organizationId: 'org_b' }, now, 'theirs', {}));
+  await append('mine too');
+  await until(() => mine.types.length >= 2 && theirs.types.length >= 1);
+  assert.deepEqual([mine.types, theirs.types], [['mine', 'mine too'], ['theirs']]);
 });
 
 test('an event of a transaction that commits late is not skipped: later ones wait for it', async () => {

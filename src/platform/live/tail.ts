@@ -1,5 +1,6 @@
 /**
- * Live events: one reader per process follows the event table and hands what is new to its subscribers. It reads
+ * Live events: one reader per process follows the event table, of all organizations, and hands each subscriber what is
+ * new in its own; a listener is never given anything else. It reads
  * only rows of transactions below the oldest that is still open, so the order (xid, seq) never changes behind a
  * reader and nothing is skipped; a client resumes with the id of the last event that it saw.
  */
@@ -95,7 +96,8 @@ export class EventTail implements AsyncDisposable {
   readonly #db: Db;
   readonly #intervalMs: number;
   readonly #onError: (error: unknown) => void;
-  readonly #listeners = new Set<Listener>();
+  /** By organization. */
+  readonly #listeners = new Map<string, Set<Listener>>();
   #position: Position | null = null;
   #timer: NodeJS.Timeout | null = null;
   #reading: Promise<void> | null = null;
@@ -108,15 +110,21 @@ export class EventTail implements AsyncDisposable {
   }
 
   /**
-   * Starts to hand over everything after the present end; resolves with that position once it is certain. Reads are
+   * Starts to hand over everything of the organization after the present end; resolves with that position once it is certain. Reads are
    * shared and never overlap, so the position only moves forward, also when many subscribe at the same moment.
    */
-  async subscribe(listener: Listener): Promise<{ from: Position; stop: () => void }> {
+  async subscribe(organizationId: string, listener: Listener): Promise<{ from: Position; stop: () => void }> {
     await this.#read();
     const from = this.#position as Position;
-    this.#listeners.add(listener);
+    const listeners = this.#listeners.get(organizationId) ?? new Set();
+    this.#listeners.set(organizationId, listeners.add(listener));
     this.#schedule();
-    return { from, stop: () => void this.#listeners.delete(listener) };
+    const stop = () => {
+      listeners.delete(listener);
+      if (listeners.size === 0 && this.#listeners.get(organizationId) === listeners)
+        this.#listeners.delete(organizationId);
+    };
+    return { from, stop };
   }
 
   #schedule(): void {
@@ -146,9 +154,15 @@ export class EventTail implements AsyncDisposable {
       const last = events.at(-1);
       if (!last) return;
       this.#position = parsePosition(last.id);
-      for (const listener of this.#listeners) listener(events);
+      this.#hand(events);
       if (events.length < pageSize) return;
     }
+  }
+
+  #hand(events: readonly LiveEvent[]): void {
+    const byOrganization = Map.groupBy(events, event => event.organization_id);
+    for (const [organizationId, own] of byOrganization)
+      for (const listener of this.#listeners.get(organizationId) ?? []) listener(own);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
