@@ -62,12 +62,19 @@ describe('a provider in the browser', {
     assert.equal(new URL(page.url()).origin, url);
     const [cookie] = (await context.cookies(url as string)).filter(c => c.name === 'guildhall_session');
     assert.deepEqual([cookie?.httpOnly, cookie?.sameSite], [true, 'Strict']);
-    await page.getByText('no access').first().waitFor();
+    await page.getByText('You have no access yet').waitFor();
+    await page.getByText('You are signed in as dora@example.com').waitFor();
     await assertScreen(page, 'without access');
     if (process.env.TEST_PICTURES)
       await page.screenshot({ path: `${process.env.TEST_PICTURES}/no-access.png` });
     await page.getByRole('link', { name: 'Account of Dora' }).click();
     await page.getByText('joined', { exact: true }).waitFor();
+    await page.getByRole('link', { name: 'Guildhall' }).click();
+    const { items } = await server.api<{ items: { id: string; name: string }[] }>('GET', '/api/v1/members');
+    const { id } = items.find(member => member.name === 'Dora') ?? assert.fail('Dora is no member');
+    await server.api('PATCH', `/api/v1/members/${id}`, { role: 'viewer' });
+    await page.getByRole('button', { name: 'I have been given one' }).click();
+    await page.getByRole('heading', { level: 1, name: 'Tasks' }).waitFor();
     assert.deepEqual(faults, []);
     await context.close();
   });

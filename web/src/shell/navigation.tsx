@@ -196,7 +196,7 @@ function Account(): ReactNode {
   );
 }
 
-function SignOut(): ReactNode {
+export function SignOut(): ReactNode {
   const queries = useQueryClient();
   const navigate = useNavigate();
   async function signOut(): Promise<void> {

@@ -1,15 +1,23 @@
 /** The frame around every screen: navigation, the live connection, what is wrong with the system, the palette. */
-import { useQueryClient } from '@tanstack/react-query';
+import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { Outlet, useNavigate } from '@tanstack/react-router';
 import { lazy, type ReactNode, Suspense, useEffect, useState } from 'react';
+import { meQuery } from '../api/queries.ts';
 import { createFollower } from '../live/follow.ts';
 import { type LiveState, openLive } from '../live/stream.ts';
 import { HealthBanner } from './health-banner.tsx';
 import { Navigation } from './navigation.tsx';
+import { WithoutAccess } from './without-access.tsx';
 
 const Palette = lazy(() => import('./palette.tsx'));
 
 export function Shell(): ReactNode {
+  const { data: me, refetch } = useQuery(meQuery);
+  if (me?.permissions.length === 0) return <WithoutAccess me={me} onRetry={() => void refetch()} />;
+  return <Frame />;
+}
+
+function Frame(): ReactNode {
   const live = useLive();
   const [palette, setPalette] = useState({ open: false, wanted: false });
   const setOpen = (open: boolean) => setPalette(p => ({ open, wanted: p.wanted || open }));
