@@ -106,7 +106,7 @@ export async function createApi(app: App, clock: Clock, version: string): Promis
       tail,
       version,
       gitSha: null,
-      components: async () => [...(await components(app, clock)), ...(await checkSignIn(signIn))],
+      components: sharing(async () => [...(await components(app, clock)), ...(await checkSignIn(signIn))]),
       templates,
       requireModel: async ({ organizationId }, name) =>
         void (await resolveModelFor(models, organizationId, name)),
@@ -210,6 +210,17 @@ async function pageRoutes(server: Server): Promise<void> {
         .send(page.html);
     });
   }
+}
+
+/** Of several who ask at the same moment one looks, and all hear the answer: probes cost little however many there are. */
+function sharing<T>(look: () => Promise<T>): () => Promise<T> {
+  let underWay: Promise<T> | null = null;
+  return () => {
+    underWay ??= look().finally(() => {
+      underWay = null;
+    });
+    return underWay;
+  };
 }
 
 /** What Guildhall depends on, and how to mend what does not work. */
