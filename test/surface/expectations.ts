@@ -7,6 +7,7 @@
  *   .with(things => body)      a body that names things of the caller's organization, or of another one (again 404)
  *   .agents                    an agent may come with the token of its run
  */
+import { screens } from '../../src/api.ts';
 import type { Role } from '../../src/features/identity/permissions.ts';
 import type { Things } from './things.ts';
 
@@ -216,10 +217,9 @@ export const expectations: Record<string, Expectation> = {
 };
 
 /** The page and its files: a frame without data. Only there when it was built. */
-// biome-ignore format: a line a route
 export const ofThePage: RegExp[] = [
-  /^GET \/(?:sign-in|set-password|invitation|account|access|audit|tasks|approvals|agents|access|audit|system)?(?:\/\*)?$/,
   /^GET \/(?:assets\/.*|[\w.-]+\.(?:html|svg|png|ico|js|css|webmanifest|txt))$/,
+  ...screens.map(path => new RegExp(`^GET ${path.replace('*', '\\*')}$`)),
 ];
 
 /** The line of a route: `*` at the end of a line stands for anything. */
