@@ -70,7 +70,8 @@ create function audit_class(p_action text) returns text language sql immutable p
   select case when p_action ~ '^(access|session|sign_in|sign_out|authentication|run_token)\.' then 'access' else 'administrative' end
 $$;
 
--- The text that is hashed: every column. Times in UTC with their microseconds, whatever the session's zone.
+-- The text that is hashed: every column. Times in UTC with their microseconds, whatever the session's zone. A column
+-- that is added later goes in only where it has a value (`|| case when …`), so that former hashes stay what they are.
 create function audit_text(r audit_records) returns text language sql stable parallel safe as $$
   select jsonb_build_object('table', 'audit_records', 'id', r.id, 'organization_id', r.organization_id, 'actor', r.actor, 'action', r.action,
     'target', r.target, 'outcome', r.outcome, 'data', r.data, 'request_id', r.request_id, 'created_at', r.created_at at time zone 'UTC',

@@ -36,8 +36,8 @@ await owner.query(
 );
 // A hundred steps a run.
 await owner.query(
-  `insert into runs (id, organization_id, task_id, agent_id, agent_version, round, model, state, request_id, created_at)
-    select 'run_' || n, organization_id, task_id, agent_id, agent_version, round, model, 'succeeded', 'req_' || n, created_at
+  `insert into runs (id, organization_id, task_id, agent_id, agent_version, round, model, state, request_id, created_at, ended_at)
+    select 'run_' || n, organization_id, task_id, agent_id, agent_version, round, model, 'succeeded', 'req_' || n, created_at, created_at
     from generate_series(0, ${rows / 100}) n join runs on id = case when n % 10 = 0 then '${small.runId}' else '${big.runId}' end`,
 );
 await owner.query(

@@ -212,6 +212,12 @@ test('CMP-01 one changed byte in a seal or key is found', async () => {
       `${column.name}: ${JSON.stringify(found.findings)}`,
     );
   }
+  const never = await findingsAfter(
+    `update audit_seals set sealed_at = 'infinity' where organization_id = $1
+      and number = (select max(number) from audit_seals where organization_id = $1)`,
+    [chain],
+  );
+  assert.ok(never.findings.some(f => f.kind === 'seal_changed'));
   for (const column of await columnsOf('audit_keys')) {
     if (['created_at', 'number'].includes(column.name)) continue;
     const found = await findingsAfter(`update audit_keys set ${column.name} = ${changed(column, 60)}`);

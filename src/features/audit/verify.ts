@@ -99,6 +99,12 @@ export async function verifyChain(
   return chain.finish();
 }
 
+/** The time as people read it; what is none (somebody changed it) as it stands. */
+function timeText(milliseconds: string): string {
+  const time = new Date(Number(milliseconds));
+  return Number.isNaN(time.getTime()) ? milliseconds : time.toISOString();
+}
+
 class ChainVerifier {
   readonly #options: VerifyOptions;
   readonly #keys = new KeyTrust();
@@ -159,7 +165,7 @@ class ChainVerifier {
       head: last && {
         number: last.number,
         hash: last.hash.toString('hex'),
-        sealed_at: new Date(Number(last.sealedAt)).toISOString(),
+        sealed_at: timeText(last.sealedAt),
       },
       keys: [...this.#keys.used],
       findings: this.#findings,
