@@ -1,13 +1,14 @@
 /** Texts that have broken programs before, by what they try. */
 
+/** Whoever is put to sleep by them gives no answer in the time that a request has here. */
 export const sqlInjections = [
   `' or '1'='1`,
   `' OR 1=1 --`,
   `'; drop table tasks; --`,
   `") or ("1"="1`,
   `' union select id, key_hash from api_keys --`,
-  `1; select pg_sleep(5)`,
-  `'||pg_sleep(5)||'`,
+  `1; select pg_sleep(30)`,
+  `'||pg_sleep(30)||'`,
   `%' or 1=1 or '%'='`,
   `$1`,
   `\\'; select 1`,
