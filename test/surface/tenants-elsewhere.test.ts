@@ -10,6 +10,8 @@ import { appendEvent } from '../../src/platform/journal/facts.ts';
 import { enqueue } from '../../src/platform/queue/queue.ts';
 import { startTestApp } from '../harness/app.ts';
 import { openEvents } from '../harness/events.ts';
+import { until } from '../harness/processes.ts';
+import { openSocket } from '../harness/socket.ts';
 import { generousLimits } from './limits.ts';
 import { addSide, type Side } from './two-organizations.ts';
 
@@ -40,6 +42,23 @@ test('ADV-01 live events: a replay from the beginning, and what happens now, are
   live.close();
   const foreign = await fetch(`${url}/api/v1/events?task_id=${other.things.task}`, { headers: as(one) });
   assert.equal(foreign.status, 404);
+});
+
+test('ADV-01 over a WebSocket too: a replay and what happens now, of the own organization only', async () => {
+  const socket = await openSocket(`${url}/api/v1/ws`, as(one));
+  socket.send({ type: 'subscribe', last_event_id: '0-0' });
+  await socket.until('subscribed');
+  for (const side of [other, one])
+    await transact(db, tx => appendEvent(tx, side.actor, new Date(), 'task.sung', {}, { word: side.word }));
+  await until('the own event has come', 15_000, () => socket.frames.some(f => f.event?.type === 'task.sung'));
+  const text = JSON.stringify(socket.frames);
+  assert.ok(text.includes(one.word) && !text.includes(other.word) && !text.includes(other.organizationId));
+  socket.close();
+  const foreign = await openSocket(`${url}/api/v1/ws`, as(one));
+  foreign.send({ type: 'subscribe', task_id: other.things.task });
+  await foreign.until('error');
+  assert.ok(!foreign.frames.some(frame => frame.type === 'subscribed'));
+  foreign.close();
 });
 
 test('ADV-01 the same Idempotency-Key in two organizations is two keys', async () => {
