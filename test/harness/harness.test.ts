@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { readdir } from 'node:fs/promises';
 import { test } from 'node:test';
 import { readConfig } from '../../src/config.ts';
+import { resolveModelFor } from '../../src/features/models/catalog.ts';
 import { startTestApp } from './app.ts';
 
 test('TST-07 many whole servers run side by side in one process, each on its own port, database and data', async () => {
@@ -33,7 +34,12 @@ test('TST-07 many whole servers run side by side in one process, each on its own
 test('TST-06 without a key the only model is the scripted one, which calls nobody', async () => {
   assert.equal(readConfig({}).defaultModel, 'scripted/team');
   await using guildhall = await startTestApp({ roles: ['api'] });
-  assert.deepEqual([...guildhall.app.models.drivers.keys()], ['scripted']);
+  const { models, installation } = guildhall.app;
+  for (const provider of models.drivers.keys()) {
+    const resolved = resolveModelFor(models, installation.organizationId, `${provider}/any`);
+    if (provider === 'scripted') await resolved;
+    else await assert.rejects(resolved, { code: 'model_key_missing' }, provider);
+  }
   const answer = await guildhall.api<{ components: { name: string; summary: string }[] }>('GET', '/readyz');
   assert.equal(answer.body.components.find(c => c.name === 'model')?.summary, 'scripted/team');
 });
