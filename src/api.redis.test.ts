@@ -62,6 +62,11 @@ describe('limits in Redis', {
     assert.equal(await me(0), 200);
     await redis.stop();
     assert.deepEqual(Object.values(await signIn(0, 'ghl_outage')), [503, 'limits_unavailable']);
+    const { body } = await (apps[0] as TestApp).api<{ components: { name: string; state: string }[] }>(
+      'GET',
+      '/readyz',
+    );
+    assert.equal(body.components.find(component => component.name === 'limits')?.state, 'failed');
     const reads = [];
     for (let i = 0; i < 12; i++) reads.push(await me(1));
     assert.equal(reads.filter(status => status === 200).length, 10);

@@ -24,7 +24,7 @@ import { docsPolicy, noncedPage, pagePolicy } from './platform/http/headers.ts';
 import { type Counted, limitAddresses, limitPrincipals } from './platform/http/limits.ts';
 import { redactProblems } from './platform/http/problem-redaction.ts';
 import { createServer, type Server } from './platform/http/server.ts';
-import { openLimits } from './platform/limits/open.ts';
+import { type Limits, openLimits } from './platform/limits/open.ts';
 import { Connections } from './platform/live/connections.ts';
 import { EventTail } from './platform/live/tail.ts';
 import { addRoutes } from './routes.ts';
@@ -106,7 +106,11 @@ export async function createApi(app: App, clock: Clock, version: string): Promis
       tail,
       version,
       gitSha: null,
-      components: sharing(async () => [...(await components(app, clock)), ...(await checkSignIn(signIn))]),
+      components: sharing(async () => [
+        ...(await components(app, clock)),
+        ...(await checkSignIn(signIn)),
+        checkLimits(limits),
+      ]),
       templates,
       requireModel: async ({ organizationId }, name) =>
         void (await resolveModelFor(models, organizationId, name)),
@@ -336,6 +340,15 @@ function checkModel(app: App): Component {
       fix: 'set the variable that it names and start again',
     };
   }
+}
+
+/** Without their store, limits are no longer shared and nobody can sign in. */
+function checkLimits({ limiter, store }: Limits): Component {
+  const base = { name: 'limits', required: false };
+  const where = store === 'redis' ? 'Redis' : 'PostgreSQL';
+  if (limiter.answered) return { ...base, state: 'ok', summary: `counted in ${where}`, fix: null };
+  const fix = store === 'redis' ? 'check REDIS_URL and the server behind it' : 'see the component database';
+  return { ...base, state: 'failed', summary: `${where} does not answer: signing in is closed.`, fix };
 }
 
 /** Providers that do not answer keep nobody else from signing in, but must not be missed. */

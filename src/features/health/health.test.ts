@@ -43,7 +43,7 @@ test('OBS-04 a server that works is alive and ready, and says of each part how i
   assert.equal(body.ready, true);
   assert.deepEqual(
     new Set(body.components.map(c => c.name)),
-    new Set(['database', 'workers', 'agents', 'sandbox', 'model', 'page']),
+    new Set(['database', 'workers', 'agents', 'sandbox', 'model', 'page', 'limits']),
   );
   for (const part of body.components) {
     assert.match(part.summary, /\S/);

@@ -64,6 +64,7 @@ export class Limiter {
   readonly #leases = new BoundedMap<Lease>(mostLeases);
   readonly #local = new BoundedMap<{ used: number; resetAt: number }>(mostLocalCounters);
   #pausedUntil = 0;
+  #answered = true;
 
   constructor(options: LimiterOptions) {
     this.#options = options;
@@ -75,6 +76,11 @@ export class Limiter {
   }
 
   /** Whether the store answered when it was last asked. */
+  get answered(): boolean {
+    return this.#answered;
+  }
+
+  /** Whether the store may be asked now. */
   get works(): boolean {
     return this.#options.clock.now() >= this.#pausedUntil;
   }
@@ -154,6 +160,7 @@ export class Limiter {
     const points = Math.max(chunk, lease.waiting);
     try {
       const { used, resetMs } = await this.#ask(key, points);
+      this.#answered = true;
       lease.used = used;
       lease.left += Math.min(points, Math.max(points - (used - quota), 0));
       lease.resetAt = this.#options.clock.now() + resetMs;
@@ -174,6 +181,7 @@ export class Limiter {
   }
 
   #pause(error: unknown): void {
+    this.#answered = false;
     if (!this.works) return;
     this.#pausedUntil = this.#options.clock.now() + storePauseMs;
     this.#options.onOutage(messageOf(error));
