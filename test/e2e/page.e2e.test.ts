@@ -66,6 +66,7 @@ describe('the page', { skip: chromiumPath ? false : 'Chromium is not installed h
     const stranger = await browser.newContext({ viewport: wide });
     const view = await stranger.newPage();
     await view.goto(`${server.url}/agents`);
+    await view.getByText('No password, or forgotten it?').click();
     await view.getByText('./guildhall login --link').waitFor();
     assert.equal(new URL(view.url()).pathname, '/sign-in');
     await assertScreen(view, 'sign-in');
