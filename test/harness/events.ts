@@ -1,5 +1,7 @@
 /** A client of the event stream, as slow as a test wants it to be. */
 import assert from 'node:assert/strict';
+import { sql } from 'kysely';
+import type { Db } from '../../src/platform/db/db.ts';
 
 export interface SeenEvent {
   id: string;
@@ -60,4 +62,20 @@ export async function openEvents(
       return seen;
     },
   };
+}
+
+/**
+ * Waits until no transaction that is older than the newest event is open on the server, in other databases either:
+ * only then is what was appended surely behind the end at which the next subscriber starts.
+ */
+export async function untilSettled(db: Db): Promise<void> {
+  for (let i = 0; i < 500; i++) {
+    const { rows } = await sql<{ settled: boolean }>`
+      select coalesce(max(xid) < pg_snapshot_xmin(pg_current_snapshot()), true) as settled from facts`.execute(
+      db,
+    );
+    if (rows[0]?.settled) return;
+    await new Promise(resolve => setTimeout(resolve, 20));
+  }
+  throw new Error('an older transaction stayed open');
 }

@@ -4,7 +4,7 @@ import { connect, type Socket } from 'node:net';
 import { after, test } from 'node:test';
 import pino from 'pino';
 import { openTestDatabase } from '../../../test/harness/database.ts';
-import { type EventClient, openEvents } from '../../../test/harness/events.ts';
+import { type EventClient, openEvents, untilSettled } from '../../../test/harness/events.ts';
 import { transact } from '../db/db.ts';
 import { createServer } from '../http/server.ts';
 import { appendEvent, type Subject } from '../journal/facts.ts';
@@ -55,6 +55,7 @@ after(async () => {
 });
 
 async function open(query = '', headers: Record<string, string> = {}): Promise<EventClient> {
+  await untilSettled(db);
   const client = await openEvents(`${url}${query}`, headers);
   clients.push(client);
   return client;

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
-import { sql } from 'kysely';
 import pg from 'pg';
 import { openTestDatabase } from '../../../test/harness/database.ts';
+import { untilSettled } from '../../../test/harness/events.ts';
 import { transact } from '../db/db.ts';
 import { appendEvent } from '../journal/facts.ts';
 import { EventTail, type LiveEvent, parsePosition, readEnd, readEvents } from './tail.ts';
@@ -28,20 +28,10 @@ async function until(done: () => boolean): Promise<void> {
   assert.fail('it did not come true');
 }
 
-/**
- * Appends, and waits until nothing older is open on the server, in other databases either: only then is what was
- * appended surely behind the end at which the next subscriber starts.
- */
-async function appendBehindTheEnd(type: string): Promise<void> {
+const appendBehindTheEnd = async (type: string): Promise<void> => {
   await append(type);
-  for (let i = 0; i < 500; i++) {
-    const { rows } = await sql<{ behind: boolean }>`
-      select max(xid) < pg_snapshot_xmin(pg_current_snapshot()) as behind from facts`.execute(db);
-    if (rows[0]?.behind) return;
-    await new Promise(resolve => setTimeout(resolve, 20));
-  }
-  assert.fail('an older transaction stayed open');
-}
+  await untilSettled(db);
+};
 
 interface Follower {
   types: string[];
