@@ -60,7 +60,7 @@ describe('two server processes on one database', () => {
     const made = spawnGuildhall('api', {
       GUILDHALL_DATA: guildhall.dataDir,
       GUILDHALL_MASTER_KEY: testMasterKey,
-      DATABASE_URL: connectionUrl(guildhall.database.app),
+      DATABASE_URL: connectionUrl(guildhall.database.owner),
       PORT: '0',
     });
     processes.push(made);
