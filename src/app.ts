@@ -24,9 +24,9 @@ import type { ModelCatalog, ProviderKeys } from './features/models/catalog.ts';
 import { defaultModelTimeouts, type ModelDriver } from './features/models/port.ts';
 import { type DeploymentKeys, openProviderKeys } from './features/models/provider-keys.ts';
 import { newRunCaches, type RunDeps } from './features/runs/context.ts';
-import { openJournal } from './features/runs/journal-batch.ts';
+import { openJournal, writesAtOnce } from './features/runs/journal-batch.ts';
 import { Sweeper } from './features/runs/sweep.ts';
-import { Worker } from './features/runs/worker.ts';
+import { queuePool, Worker } from './features/runs/worker.ts';
 import { defaultSandboxPolicy, type SandboxDriver, type SandboxProbe } from './features/sandboxes/port.ts';
 import type { Workshop } from './features/sandboxes/workshop.ts';
 import type { MasterKeys } from './features/secrets/master-rotation.ts';
@@ -111,6 +111,7 @@ export async function createApp(options: AppOptions): Promise<App> {
     };
     const pool = open({ ...database.system, max: roles.includes('worker') ? 20 : 10 });
     const db = openDb(pool);
+    const journal = openJournal(openDb(open({ ...database.system, max: writesAtOnce })));
     const appPool = open({ ...tenantsPool, ...database.app });
     const tenants = openTenants(appPool);
     await prepareDatabase(log, database, { system: db, app: openDb(appPool) });
@@ -127,7 +128,7 @@ export async function createApp(options: AppOptions): Promise<App> {
     const workshop = await createWorkshop(options);
     const runDeps: RunDeps = {
       db,
-      journal: openJournal(db),
+      journal,
       clock,
       random: Math.random,
       log,
@@ -155,7 +156,7 @@ export async function createApp(options: AppOptions): Promise<App> {
     if (roles.includes('worker')) {
       if ((await workshop.probe()).usable) await workshop.driver.reconcile(new Set());
       const worker = new Worker(runDeps, {
-        pool,
+        pool: open({ ...database.system, ...queuePool }),
         concurrency: config.worker.concurrency,
         leaseMs: config.worker.leaseMs,
         drainMs,

@@ -13,13 +13,13 @@ import type pg from 'pg';
 import { newId } from '../../src/base/ids.ts';
 import { addPrice } from '../../src/features/budgets/prices.ts';
 import { reviewTask } from '../../src/features/checks/review.ts';
+import { type ContentPart, type ModelDriver, noUsage } from '../../src/features/models/port.ts';
 import { newRunCaches } from '../../src/features/runs/context.ts';
-import { openJournal } from '../../src/features/runs/journal-batch.ts';
-import { Worker } from '../../src/features/runs/worker.ts';
-import { type Db, transact } from '../../src/platform/db/db.ts';
+import { type Journal, openJournal, writesAtOnce } from '../../src/features/runs/journal-batch.ts';
+import { queuePool, Worker } from '../../src/features/runs/worker.ts';
+import { type Db, openDb, openPool, type PoolSettings, transact } from '../../src/platform/db/db.ts';
 import { startTestApp, type TestApp } from '../harness/app.ts';
 import { openTestDatabase } from '../harness/database.ts';
-import { call, programmedModel } from '../harness/model.ts';
 import { openTask } from '../harness/tasks.ts';
 
 export interface RoundResult {
@@ -92,13 +92,34 @@ async function advanceBare(pool: pg.Pool, runId: string): Promise<void> {
   }
 }
 
-/** A Guildhall without a worker of its own; its model answers at once. */
+/** Four turns with a tool call of 2 KB each, then the hand-in; answers at once, since what is measured is the run. */
+const model: ModelDriver = {
+  provider: 'programmed',
+  close: async () => {},
+  call: async ({ model: name, messages }) => {
+    const turn = messages.filter(m => m.role === 'assistant').length;
+    const content: ContentPart[] =
+      turn < 4
+        ? [
+            { type: 'text', text: payload },
+            { type: 'tool_call', id: `call_${turn}`, name: 'no_such_tool', arguments: { text: payload } },
+          ]
+        : [
+            {
+              type: 'tool_call',
+              id: 'call_last',
+              name: 'submit_result',
+              arguments: { decision: 'gave_up', summary: 'done' },
+            },
+          ];
+    const usage = { ...noUsage, input_tokens: 1_000 * (turn + 1), output_tokens: 1_000 };
+    const identity = { model: name, provider_request_id: null, first_token_ms: 0, total_ms: 0 };
+    return { ok: true, content, stop: 'tool_calls', usage, usage_exact: true, ...identity };
+  },
+};
+
+/** A Guildhall without a worker of its own. */
 export async function startOurs(): Promise<TestApp> {
-  const model = programmedModel((_request, turn) =>
-    turn < 4
-      ? { text: payload, calls: [call('no_such_tool', { text: payload })] }
-      : { calls: [call('submit_result', { decision: 'gave_up', summary: 'done' })] },
-  );
   const database = await openTestDatabase({ durable: true });
   return startTestApp({
     roles: ['api'],
@@ -125,14 +146,21 @@ export async function openTasks(guildhall: TestApp, count: number): Promise<void
   for (let i = 0; i < count; i++) await openTask(guildhall, { budgetMicros: 100_000_000 });
 }
 
-/** A worker as the app makes it. */
-export function newWorker(guildhall: TestApp, pool: pg.Pool, concurrency: number): Worker {
+let queue: pg.Pool | null = null;
+let journal: Journal | null = null;
+
+/** A worker as the app makes it; all of them on the same connections. */
+export function newWorker(guildhall: TestApp, concurrency: number): Worker {
   const { db, log, models, workshop } = guildhall.app;
+  const { system } = guildhall.database;
+  const open = (settings: PoolSettings) => openPool({ ...system, ...settings }, () => {});
+  queue ??= open(queuePool);
+  journal ??= openJournal(openDb(open({ max: writesAtOnce })));
   const clock = { now: () => Date.now() };
   return new Worker(
     {
       db,
-      journal: openJournal(db),
+      journal,
       clock,
       random: Math.random,
       log,
@@ -141,7 +169,7 @@ export function newWorker(guildhall: TestApp, pool: pg.Pool, concurrency: number
       caches: newRunCaches(clock),
     },
     {
-      pool,
+      pool: queue,
       concurrency,
       leaseMs: 30_000,
       drainMs: 1_000,
@@ -153,15 +181,10 @@ export function newWorker(guildhall: TestApp, pool: pg.Pool, concurrency: number
 }
 
 /** From the worker's start until every run has ended, with the same tasks under budgets. */
-export async function ourRound(
-  guildhall: TestApp,
-  pool: pg.Pool,
-  concurrency: number,
-  runs: number,
-): Promise<RoundResult> {
+export async function ourRound(guildhall: TestApp, concurrency: number, runs: number): Promise<RoundResult> {
   const { db } = guildhall.database;
   await openTasks(guildhall, runs);
-  const worker = newWorker(guildhall, pool, concurrency);
+  const worker = newWorker(guildhall, concurrency);
   const result = await measure(runs, async () => {
     await worker.start();
     for (;;) {

@@ -46,7 +46,7 @@ export async function bareLatency(pool: pg.Pool, samples: number): Promise<Laten
 }
 
 /** From opening a task to its first journaled step (the opening notice), told by a trigger of the database. */
-export async function ourLatency(guildhall: TestApp, pool: pg.Pool, samples: number): Promise<Latency> {
+export async function ourLatency(guildhall: TestApp, samples: number): Promise<Latency> {
   const { database } = guildhall;
   const owner = new pg.Client(database.owner as pg.ClientConfig);
   await owner.connect();
@@ -65,7 +65,7 @@ export async function ourLatency(guildhall: TestApp, pool: pg.Pool, samples: num
     waiting.get(id)?.(performance.now());
   });
   const taken: number[] = [];
-  const worker = newWorker(guildhall, pool, 10);
+  const worker = newWorker(guildhall, 10);
   await worker.start();
   try {
     for (let i = 0; i < samples; i++) {

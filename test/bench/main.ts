@@ -20,10 +20,10 @@ const pool = openPool({ ...database.system, max: 20 }, () => {});
 const bareOnce = (n: number) =>
   bareRound(openDb(ownerPool), String(database.system.user), pool, concurrency, n);
 await bareOnce(50);
-await ourRound(guildhall, pool, concurrency, 50);
+await ourRound(guildhall, concurrency, 50);
 const results: { bare: RoundResult; ours: RoundResult }[] = [];
 for (let i = 0; i < rounds; i++) {
-  results.push({ bare: await bareOnce(runs), ours: await ourRound(guildhall, pool, concurrency, runs) });
+  results.push({ bare: await bareOnce(runs), ours: await ourRound(guildhall, concurrency, runs) });
 }
 const show = (r: RoundResult[]) =>
   `${median(r.map(x => x.runsPerSecond))
@@ -37,7 +37,7 @@ console.log(`  guildhall                     ${show(results.map(r => r.ours))}`)
 const ratio = median(results.map(r => r.ours.runsPerSecond / r.bare.runsPerSecond));
 console.log(`  ratio                         ${ratio.toFixed(2)} (at least 0.7 is wanted)`);
 const bare = await bareLatency(pool, 60);
-const ours = await ourLatency(guildhall, pool, 60);
+const ours = await ourLatency(guildhall, 60);
 console.log('enqueue → first step, ms');
 console.log(`  bare graphile-worker job      p50 ${bare.p50.toFixed(1)}  p95 ${bare.p95.toFixed(1)}`);
 console.log(`  guildhall                     p50 ${ours.p50.toFixed(1)}  p95 ${ours.p95.toFixed(1)}`);

@@ -9,7 +9,7 @@ import type { NewStep, StepUsage } from './journal.ts';
 import { type Lease, LeaseLost } from './lease.ts';
 
 /** Writes under way at a time: one waits for the disk while the next gathers. */
-const writesAtOnce = 2;
+export const writesAtOnce = 2;
 /** Steps in one write, at most. */
 const mostSteps = 64;
 
@@ -30,6 +30,7 @@ export interface Journal {
   append(lease: Lease, now: Date, step: NewStep, usage?: StepUsage): Promise<void>;
 }
 
+/** @param db with `writesAtOnce` connections of its own: a step waits for no other query. */
 export function openJournal(db: Db): Journal {
   let waiting: Waiting[] = [];
   let writing = 0;
@@ -118,7 +119,7 @@ const names = (of: object): string => Object.keys(of).join(', ');
 const parameters = Object.values(columns).map((type, i) => `$${i + 1}::${type}[]`);
 
 /** Rows that others hold locked are passed over when there are several: waiting for them would hold up the rest, and could deadlock. */
-const statement = (skipLocked: boolean): string => `with given as materialized (
+const statement = (skipLocked: boolean, more = ''): string => `with given as materialized (
     select * from unnest(${parameters.join(', ')}) as i(${names(columns)})),
   fenced as materialized (
     select i.*, held.failure_count from given i cross join lateral (
@@ -132,16 +133,29 @@ const statement = (skipLocked: boolean): string => `with given as materialized (
     from fenced join step using (run_id) where provider is not null),
   recovered as (
     update runs set failure_count = 0 from fenced where runs.id = fenced.run_id and fenced.failure_count > 0)
-  select run_id from step`;
+  select run_id ${more} from step`;
 
-const statements = { alone: statement(false), together: statement(true) };
+/** An opening need not survive the machine by itself: it is composed again, and what comes after takes it along. */
+const unhurried = ", set_config('synchronous_commit', 'off', true)";
+const statements = {
+  alone: statement(false),
+  together: statement(true),
+  openingAlone: statement(false, unhurried),
+  openingsTogether: statement(true, unhurried),
+};
+
+function statementFor(some: readonly Waiting[], together: boolean): string {
+  const openings = some.every(({ step }) => step.seq === 0);
+  if (together) return openings ? statements.openingsTogether : statements.together;
+  return openings ? statements.openingAlone : statements.alone;
+}
 
 /** @returns the runs whose step was written. */
 async function insert(db: Db, some: Waiting[], together: boolean): Promise<Set<string>> {
   const rows = some.map(valuesOf);
   const values = Object.keys(columns).map((_, column) => rows.map(row => row[column]));
   const { rows: written } = await db.executeQuery(
-    CompiledQuery.raw(statements[together ? 'together' : 'alone'], values) as CompiledQuery<{
+    CompiledQuery.raw(statementFor(some, together), values) as CompiledQuery<{
       run_id: string;
     }>,
   );

@@ -83,19 +83,18 @@ export async function commitStep(
   ];
   if (extras.hold) values.push(...holdValues(extras.hold));
   else if (extras.handIn) values.push(...handInValues(extras.handIn));
-  const shape = extras.hold
-    ? 'hold'
-    : extras.handIn
-      ? extras.handIn.reason === undefined
-        ? 'handIn'
-        : 'giveUp'
-      : 'plain';
   const { rows } = await db.executeQuery(
-    CompiledQuery.raw(statements[shape], values) as CompiledQuery<Written>,
+    CompiledQuery.raw(statements[shapeOf(step, extras)], values) as CompiledQuery<Written>,
   );
   const row = rows[0];
   if (row?.written !== 1) throw new LeaseLost(lease);
   return row.held;
+}
+
+function shapeOf(step: NewStep, { hold, handIn }: StepExtras): keyof typeof statements {
+  if (hold) return step.seq === 0 ? 'opening' : 'hold';
+  if (handIn) return handIn.reason === undefined ? 'handIn' : 'giveUp';
+  return 'plain';
 }
 
 interface Written {
@@ -152,14 +151,19 @@ function handedIn(to: 'in_review' | 'failed'): string {
     select (select count(*) from step) as written, null::bigint as held, (select count(*) from closed) ${ended ? '' : '+ (select count(*) from queued)'} as done`;
 }
 
+/** A step with the money for the model calls after it. @param more column to select besides. */
+const hold = (more = ''): string => `with ${fenced}, ${inserted},
+  closed as materialized (
+    select case when $17 <> '' then budget_close($17, $16::timestamptz) end as closed from fenced)
+  select (select count(*) from step) as written,
+    case when (select count(*) from closed) > 0 then
+      budget_reserve($18, $4, $1, $5, $19::text[], $20::bigint, $21::bigint, $22::bigint, $16::timestamptz) end as held ${more}`;
+
 const statements = {
   plain: `with ${fenced}, ${inserted} select count(*) as written, null::bigint as held from step`,
-  hold: `with ${fenced}, ${inserted},
-    closed as materialized (
-      select case when $17 <> '' then budget_close($17, $16::timestamptz) end as closed from fenced)
-    select (select count(*) from step) as written,
-      case when (select count(*) from closed) > 0 then
-        budget_reserve($18, $4, $1, $5, $19::text[], $20::bigint, $21::bigint, $22::bigint, $16::timestamptz) end as held`,
+  /** An opening need not survive the machine by itself: it is composed again, and what comes after takes it along. */
+  opening: hold(", set_config('synchronous_commit', 'off', true)"),
+  hold: hold(),
   handIn: handedIn('in_review'),
   giveUp: handedIn('failed'),
 } as const;

@@ -10,12 +10,20 @@ import { sql } from 'kysely';
 import type pg from 'pg';
 import { newId } from '../../base/ids.ts';
 import { messageOf } from '../../base/problem.ts';
+import type { PoolSettings } from '../../platform/db/db.ts';
 import type { JobHandlers, JobName } from '../../platform/queue/queue.ts';
 import { advanceRun, type Holder } from './advance.ts';
 import { nowOf, type RunDeps } from './context.ts';
 import type { Lease } from './lease.ts';
 
+/**
+ * What the pool of the queue is opened with. Its own writes need not survive the machine: a job that is claimed or
+ * done twice finds nothing to do. Jobs are added elsewhere, with what they are about.
+ */
+export const queuePool: PoolSettings = { max: 8, relaxed: true };
+
 export interface WorkerOptions {
+  /** Opened with `queuePool`. */
   pool: pg.Pool;
   concurrency: number;
   leaseMs: number;

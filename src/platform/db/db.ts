@@ -21,6 +21,8 @@ export type Reader = Db | Tx;
 export type PoolSettings = pg.PoolConfig & {
   /** Asked for the password with every new connection, instead of one that stays. */
   passwordSource?: PasswordSource;
+  /** Commits do not wait for the disk: for what is done again, or found undone, when the machine fails. */
+  relaxed?: boolean;
 };
 
 const int8 = 20;
@@ -43,7 +45,7 @@ const types = {
 
 /** A pool that survives the loss of its connections: broken ones leave it, the next query opens another. */
 export function openPool(
-  { passwordSource: source, ...settings }: PoolSettings,
+  { passwordSource: source, relaxed, ...settings }: PoolSettings,
   onError: (error: Error) => void,
 ): pg.Pool {
   const pool = new pg.Pool({
@@ -55,6 +57,7 @@ export function openPool(
     application_name: 'guildhall',
     types,
     ...settings,
+    ...(relaxed ? { options: `${settings.options ?? ''} -c synchronous_commit=off`.trim() } : {}),
   });
   if (source) retryRefused(pool, source);
   pool.on('error', onError);
