@@ -12,6 +12,7 @@ import { type Db, transact } from '../../src/platform/db/db.ts';
 import { type Actor, appendAudit } from '../../src/platform/journal/facts.ts';
 import { newMasterKey } from '../../src/platform/secrets/master-key.ts';
 import { createSealer, type Sealer } from '../../src/platform/secrets/sealer.ts';
+import { untilSettled } from './events.ts';
 import { addOrganization, addTask, type Organization } from './organization.ts';
 
 export function newSealer(): Sealer {
@@ -65,6 +66,8 @@ export async function sealAll(
   deps: SealingDeps,
   limits?: { records: number; batches: number },
 ): Promise<void> {
+  // With no seal yet, the question below finds nothing left.
+  await untilSettled(deps.db);
   for (;;) {
     await sealRecords(deps, limits);
     const { rows } = await sql<{ left: boolean }>`

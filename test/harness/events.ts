@@ -65,16 +65,16 @@ export async function openEvents(
 }
 
 /**
- * Waits until no transaction that is older than the newest event is open on the server, in other databases either:
- * only then is what was appended surely behind the end at which the next subscriber starts.
+ * Waits until every transaction that was open up to now is closed, in other databases of the server too: only then
+ * is what was written surely behind the end at which a subscriber starts, and before the end up to which is sealed.
  */
 export async function untilSettled(db: Db): Promise<void> {
+  const { rows } = await sql<{ xid: string }>`select pg_current_xact_id()::text as xid`.execute(db);
+  const xid = rows[0]?.xid ?? '';
   for (let i = 0; i < 500; i++) {
-    const { rows } = await sql<{ settled: boolean }>`
-      select coalesce(max(xid) < pg_snapshot_xmin(pg_current_snapshot()), true) as settled from facts`.execute(
-      db,
-    );
-    if (rows[0]?.settled) return;
+    const looked = await sql<{ settled: boolean }>`
+      select pg_snapshot_xmin(pg_current_snapshot()) > ${xid}::text::xid8 as settled`.execute(db);
+    if (looked.rows[0]?.settled) return;
     await new Promise(resolve => setTimeout(resolve, 20));
   }
   throw new Error('an older transaction stayed open');
