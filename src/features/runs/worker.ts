@@ -20,7 +20,7 @@ import type { Lease } from './lease.ts';
  * What the pool of the queue is opened with. Its own writes need not survive the machine: a job that is claimed or
  * done twice finds nothing to do. Jobs are added elsewhere, with what they are about.
  */
-export const queuePool: PoolSettings = { max: 8, relaxed: true };
+export const queuePool: PoolSettings = { max: 20, relaxed: true };
 
 export interface WorkerOptions {
   /** Opened with `queuePool`. */
